@@ -1,0 +1,89 @@
+"""Running the pages: the kernel's surroundings, the cache's key, and pages that failed.
+
+See https://myst-nb.readthedocs.io/en/latest/computation/execute.html for what MyST-NB does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from jupyter_cache import get_cache
+from myst_nb.sphinx_ import NbMetadataCollector
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.environment import BuildEnvironment
+
+import vmapguide
+
+
+KERNEL = Path(__file__).parent.parent / "_kernel"
+
+# What a kernel inherits, so that a page comes out alike on every machine.
+SURROUNDINGS = {
+    "JAX_PLATFORMS": "cpu",
+    "JAX_PPRINT_USE_COLOR": "0",
+    # NumPy's and SciPy's threads would fight with the other page that is built at the time.
+    "OMP_NUM_THREADS": "1",
+    "PYTHONHASHSEED": "0",
+}
+
+# Libraries whose output stands on the pages.
+SPEAKERS = ("jax", "jaxlib", "numpy", "matplotlib", "ipython", "ipykernel", "myst-nb")
+
+
+def fingerprint() -> str:
+    """Return a key of everything but the page itself that its outputs depend on."""
+    digest = hashlib.sha256(platform.python_version().encode())
+    for name in SPEAKERS:
+        digest.update(f"{name}=={metadata.version(name)}".encode())
+    digest.update(repr(sorted(SURROUNDINGS.items())).encode())
+    package = Path(vmapguide.__file__).parent
+    for root in (package, KERNEL):
+        for path in sorted(root.rglob("*")):
+            if path.is_file() and path.suffix != ".pyc":
+                digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def set_cache_path(app: Sphinx, config: Config) -> None:
+    """Give every fingerprint a cache of its own: the old outputs are then not found."""
+    config.nb_execution_cache_path = str(Path(app.outdir).parent / "jupyter_cache" / fingerprint())
+
+
+def prepare_kernels(app: Sphinx) -> None:
+    """Set the environment that kernels inherit, and create the cache before workers fork.
+
+    Two workers that create the cache's database at one time crash: sphinx-doc/sphinx#12481.
+    """
+    profile = Path(app.outdir).parent / "ipython" / "profile_default"
+    profile.mkdir(parents=True, exist_ok=True)
+    shutil.copy(KERNEL / "ipython_kernel_config.py", profile)
+    os.environ.update(SURROUNDINGS, IPYTHONDIR=str(profile.parent))
+    if app.config.nb_execution_mode == "cache":
+        get_cache(app.config.nb_execution_cache_path).list_cache_records()
+
+
+def reread_failed(
+    app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
+) -> list[str]:
+    """Run again what failed last time.
+
+    Sphinx keeps what it has read, so without this a second build of a broken page would pass.
+    """
+    del app, added, changed, removed
+    outcomes = {name: NbMetadataCollector.get_exec_data(env, name) for name in env.all_docs}
+    return [name for name, outcome in outcomes.items() if outcome and not outcome["succeeded"]]
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the extension with Sphinx."""
+    app.connect("config-inited", set_cache_path)
+    app.connect("builder-inited", prepare_kernels)
+    app.connect("env-get-outdated", reread_failed)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,78 @@
+"""Every executed page is also a notebook to download, which runs on its own.
+
+MyST-NB writes the executed notebook of a page. Here it is made readable in Jupyter, where MyST's
+roles mean nothing, rid of the cells that the page does not show either (its checks, which need
+MyST-NB), and linked to from below the page's title.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from docutils import nodes
+from sphinx.addnodes import download_reference
+from sphinx.application import Sphinx
+
+
+ROLE = re.compile(r"\{(?P<role>[\w:+-]+)\}`(?P<text>[^`<]+?)\s*(?:<(?P<target>[^>]*)>)?`")
+INSTALL = (
+    "This page is a notebook of **vmapguide**. It needs `vmapguide` and `matplotlib` installed."
+)
+
+
+def plain_markdown(text: str, numbers: dict[str, str]) -> str:
+    """Return Markdown that reads well without MyST; `numbers` are the page's glued values."""
+
+    def plain(match: re.Match[str]) -> str:
+        role, shown = match["role"], match["text"]
+        if role.startswith("glue"):
+            return numbers.get(shown, match[0])
+        if role == "doc":
+            return Path(shown).name
+        return f"`{shown}`" if role.startswith("py:") else shown
+
+    return ROLE.sub(plain, text)
+
+
+def glued(path: Path) -> dict[str, str]:
+    """Return the values that a page's cells glued, from the file MyST-NB writes them to."""
+    if not path.exists():
+        return {}
+    outputs = json.loads(path.read_text("utf-8"))
+    return {key: output["data"]["text/plain"].strip("'") for key, output in outputs.items()}
+
+
+def add_download(app: Sphinx, doctree: nodes.document) -> None:
+    """Write the page's notebook and link to it."""
+    docname = app.env.docname
+    executed = Path(app.outdir).parent / "jupyter_execute" / f"{docname}.ipynb"
+    is_page = docname != app.config.root_doc and "kernelspec" in app.env.metadata[docname]
+    if not is_page or not executed.exists():
+        return
+    notebook = nbformat.read(executed, as_version=4)
+    numbers = glued(executed.with_suffix(".glue.json"))
+    cells = [cell for cell in notebook.cells if "remove-cell" not in cell.metadata.get("tags", [])]
+    for cell in cells:
+        if cell.cell_type == "markdown":
+            cell.source = plain_markdown(cell.source, numbers)
+    notebook.cells = [nbformat.v4.new_markdown_cell(INSTALL, id="install"), *cells]
+    target = Path(app.outdir).parent / "notebooks" / f"{docname}.ipynb"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, target)
+    link = download_reference(reftarget="/" + os.path.relpath(target, app.srcdir))
+    link += nodes.inline("", "Download this page as a notebook")
+    title = next(iter(doctree.findall(nodes.title)))
+    paragraph = nodes.paragraph("", "", link, classes=["notebook"])
+    title.parent.insert(title.parent.index(title) + 1, paragraph)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the extension with Sphinx."""
+    # Before Sphinx collects the files that a page lets download.
+    app.connect("doctree-read", add_download, priority=400)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

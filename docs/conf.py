@@ -1,0 +1,101 @@
+"""Configuration of the guide. What it needs of its own is in _ext, one matter a file."""
+
+# https://www.sphinx-doc.org/en/master/usage/configuration.html
+
+import os
+import sys
+from importlib import metadata
+from pathlib import Path
+
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+# -- Project ----------------------------------------------------------------
+
+project = "vmapguide"
+author = "the vmapguide developers"
+copyright = f"2026, {author}"  # noqa: A001
+release = version = metadata.version("vmapguide")
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "vmapguide.sphinx",
+    "execution",
+    "figures",
+    "notebooks",
+]
+exclude_patterns = ["_build", "_inventories", "_ext", "_kernel"]
+templates_path = ["_templates"]
+default_role = "code"
+nitpicky = True
+
+# -- Executed pages: https://myst-nb.readthedocs.io --------------------------
+
+# On a server every page runs anew. Here it runs when it, JAX, the package or the kernel's
+# configuration changed: the extension "execution" puts them into the path of the cache.
+nb_execution_mode = "force" if os.environ.get("CI") else "cache"
+nb_execution_timeout = 120
+# A failing cell is a warning, so -W fails the build, but the other pages are still built; its
+# traceback goes to the log.
+nb_execution_show_tb = True
+nb_merge_streams = True
+nb_render_markdown_format = "myst"
+nb_code_prompt_show = "Show the {type}"
+nb_code_prompt_hide = "Hide the {type}"
+
+myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 3
+
+# -- The interface: https://www.sphinx-doc.org/en/master/usage/extensions/autodoc.html
+
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+napoleon_numpy_docstring = False
+
+# -- References to other projects: local inventories, written by _inventories/make.py
+
+_online = tags.has("online")  # noqa: F821
+
+
+def _inventory(name: str) -> tuple[str | None, ...]:
+    # Building must not need the network; only `nox -s linkcheck` looks at the real ones.
+    local = f"_inventories/{name}.inv"
+    return (None, local) if _online else (local,)
+
+
+intersphinx_mapping = {
+    "python": ("https://docs.python.org/3/", _inventory("python")),
+    "numpy": ("https://numpy.org/doc/stable/", _inventory("numpy")),
+    "jax": ("https://docs.jax.dev/en/latest/", _inventory("jax")),
+}
+
+# -- HTML: https://pradyunsg.me/furo ----------------------------------------
+
+html_theme = "furo"
+html_title = "vmapguide"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_copy_source = False
+pygments_style = "a11y-high-contrast-light"
+pygments_dark_style = "a11y-high-contrast-dark"
+copybutton_selector = "div:not(.output) > div.highlight pre"
+
+# The host says where the site will stand and which repository it was built from. A local build
+# knows neither and shows no such link.
+html_baseurl = os.environ.get("READTHEDOCS_CANONICAL_URL") or os.environ.get("PAGES_URL", "")
+_repository = os.environ.get("READTHEDOCS_GIT_CLONE_URL", "").removesuffix(".git")
+if "GITHUB_REPOSITORY" in os.environ:
+    _repository = f"{os.environ['GITHUB_SERVER_URL']}/{os.environ['GITHUB_REPOSITORY']}"
+html_theme_options = {
+    "source_repository": _repository,
+    "source_branch": os.environ.get("GITHUB_REF_NAME", "main"),
+    "source_directory": "docs/",
+    "top_of_page_buttons": ["view", "edit"] if _repository else [],
+}

@@ -1,0 +1,107 @@
+# /// script
+# dependencies = ["nox[uv]>=2026.10"]
+# ///
+"""What can be done here: `nox -l` lists it, `nox -s NAME` does it.
+
+Dependencies stand in pyproject.toml alone; a session installs the groups it needs.
+"""
+
+import os
+import time
+from pathlib import Path
+
+import nox
+
+
+nox.needs_version = ">=2026.10"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["docs", "tests", "doctest", "lint"]
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PYPROJECT)
+
+DOCS = Path("docs")
+BUILD = DOCS / "_build"
+
+# -n: every reference must resolve. -W: a warning fails the build, --keep-going: at the end.
+# -T: the traceback of a failing extension is shown whole. -j: one process a core.
+SPHINX = ["-n", "-W", "-T", "--keep-going", "-j", "auto"]
+
+
+def install(session: nox.Session, *groups: str) -> None:
+    """Install the package from this checkout, editable, with its dependency groups."""
+    names = [
+        dependency for g in groups for dependency in nox.project.dependency_groups(PYPROJECT, g)
+    ]
+    session.install("-e", ".", *dict.fromkeys(names))
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the guide and say where to open it; `nox -s docs -- serve` rebuilds on save."""
+    install(session, "docs")
+    html = BUILD / "html"
+    serve = "serve" in session.posargs
+    if not serve and session.interactive and "CI" not in os.environ:
+        serve = input("Serve the guide and rebuild it on save? [y/N] ").strip().lower() == "y"
+    if serve:
+        watch = ["--watch", "src", "--watch", "CHANGELOG.md", "--watch", "CONTRIBUTING.md"]
+        session.run("sphinx-autobuild", *watch, "-n", "-T", str(DOCS), str(html))
+        return
+    started = time.monotonic()
+    session.run("sphinx-build", *SPHINX, "-b", "html", str(DOCS), str(html))
+    session.log(f"Built in {time.monotonic() - started:.0f} s.")
+    session.log(f"Open {(html / 'index.html').resolve().as_uri()}")
+
+
+def run_tests(session: nox.Session) -> None:
+    """Run the tests with the session's Python and the newest JAX that supports it."""
+    install(session, "test")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests with the current Python; `nox -s tests-3.13` with another."""
+    run_tests(session)
+
+
+for version in PYTHONS:
+    nox.session(python=version, name=f"tests-{version}", default=False)(run_tests)
+
+
+@nox.session
+def doctest(session: nox.Session) -> None:
+    """Run the examples in docstrings, in the README and on the pages."""
+    install(session, "test")
+    session.run("pytest", "README.md", "CONTRIBUTING.md", "src", str(DOCS), *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and types; `nox -s lint -- --fix` repairs the style it can."""
+    install(session, "lint")
+    fix = "--fix" in session.posargs
+    session.run("ruff", "check", *(["--fix"] if fix else []))
+    session.run("ruff", "format", *([] if fix else ["--check"]))
+    session.run("mypy")
+
+
+@nox.session(default=False)
+def linkcheck(session: nox.Session) -> None:
+    """Check the external links and inventories. Needs the network; never part of the gate."""
+    install(session, "docs")
+    out = BUILD / "linkcheck"
+    session.run("sphinx-build", "-n", "-T", "-t", "online", "-b", "linkcheck", str(DOCS), str(out))
+
+
+@nox.session(default=False)
+def inventories(session: nox.Session) -> None:
+    """Write docs/_inventories anew from the installed packages."""
+    install(session, "docs")
+    session.run("python", str(DOCS / "_inventories" / "make.py"))
+
+
+if __name__ == "__main__":
+    nox.main()

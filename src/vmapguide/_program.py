@@ -1,0 +1,85 @@
+"""A program as plain data: what the renderers print and `to_dict` returns.
+
+Nothing here knows JAX. `_jaxpr.read` makes these values from a jaxpr; `_render` turns them into
+text and HTML. Fields hold facts, never layout: whether a parameter is at its default is a fact,
+whether to hide it is the renderer's choice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Type:
+    """The type of a value, such as `f32[2,5]`.
+
+    `shape` is None for what has no shape of its own to show (tokens, references): then `dtype`
+    holds the whole text. A dimension is an int, or a string where an axis has a name (`"B"`).
+    """
+
+    dtype: str
+    shape: tuple[int | str, ...] | None
+    weak: bool = False
+
+    def __str__(self) -> str:
+        """Return the type as text; weak ones with the star of JAX's promotion table: `f32*[]`."""
+        if self.shape is None:
+            return self.dtype
+        return f"{self.dtype}{'*' if self.weak else ''}[{','.join(map(str, self.shape))}]"
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable: its name in the listing and its type."""
+
+    name: str
+    type: Type
+
+
+@dataclass(frozen=True)
+class Literal:
+    """A number written into an equation, as it is printed."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Param:
+    """A parameter of an equation: text, or the programs it holds (branches, bodies)."""
+
+    name: str
+    text: str = ""
+    programs: tuple[Program, ...] = ()
+    default: bool = False
+
+
+@dataclass(frozen=True)
+class Equation:
+    """One equation: `outputs = primitive[params] inputs`.
+
+    `library` says that everything inside `params` was written in an installed library, as in the
+    `jit` that `jnp.where` is.
+    """
+
+    primitive: str
+    params: tuple[Param, ...]
+    inputs: tuple[Variable | Literal, ...]
+    outputs: tuple[Variable, ...]
+    library: bool = False
+
+
+@dataclass(frozen=True)
+class Program:
+    """A jaxpr: constants and arguments, equations in order, results."""
+
+    name: str
+    constants: tuple[Variable, ...]
+    arguments: tuple[Variable, ...]
+    equations: tuple[Equation, ...]
+    results: tuple[Variable | Literal, ...]
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the program as dictionaries, lists, strings, numbers and booleans."""
+        return dataclasses.asdict(self)

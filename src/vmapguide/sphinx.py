@@ -1,0 +1,50 @@
+"""A Sphinx extension for pages that show jaxprs.
+
+Add `"vmapguide.sphinx"` to `extensions`. It registers the `jaxpr` lexer, serves the stylesheet of
+vmapguide's views once for the site, and takes the copy of it that every view carries for
+notebooks out of the pages.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.transforms.post_transforms import SphinxPostTransform
+
+import vmapguide
+from vmapguide import _render
+from vmapguide.lexer import JaxprLexer
+
+
+class ShareStylesheet(SphinxPostTransform):
+    """Drop the stylesheet from every view: the page links to one file instead."""
+
+    default_priority = 900
+    formats = ("html",)
+
+    def run(self, **_: Any) -> None:
+        """Edit the raw HTML of the page's outputs."""
+        for node in list(self.document.findall(nodes.raw)):
+            if "html" in node["format"].split():
+                text = node.astext().replace(_render.style_element(), "")
+                node.replace_self(nodes.raw(node.rawsource, text, **node.attributes))
+
+
+def _serve_stylesheet(app: Sphinx) -> None:
+    app.config.html_static_path.append(str(Path(__file__).parent / "assets"))
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the extension with Sphinx."""
+    app.add_lexer("jaxpr", JaxprLexer)
+    app.add_css_file("vmapguide.css")
+    app.add_post_transform(ShareStylesheet)
+    app.connect("builder-inited", _serve_stylesheet)
+    return {
+        "version": vmapguide.__version__,
+        "parallel_read_safe": True,
+        "parallel_write_safe": True,
+    }

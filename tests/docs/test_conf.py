@@ -1,0 +1,82 @@
+"""conf.py: short, and every setting in it exists."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from sphinx.application import Sphinx
+
+
+DOCS = Path(__file__).parent.parent.parent / "docs"
+SOURCE = (DOCS / "conf.py").read_text("utf-8")
+
+
+@pytest.fixture(scope="module", name="app")
+def _app(tmp_path_factory: pytest.TempPathFactory) -> Sphinx:
+    """Return Sphinx, configured as for the guide, having built nothing."""
+    out = tmp_path_factory.mktemp("conf") / "html"
+    return Sphinx(DOCS, DOCS, out, out / "doctrees", "html", status=None, warning=None)
+
+
+def assigned() -> list[str]:
+    """Return the names that conf.py sets."""
+    return [
+        target.id
+        for node in ast.parse(SOURCE).body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name) and not target.id.startswith("_")
+    ]
+
+
+def test_it_has_at_most_100_lines_of_code() -> None:
+    """Blank lines and comments are free."""
+    lines = [line.strip() for line in SOURCE.splitlines()]
+    assert len([line for line in lines if line and not line.startswith("#")]) <= 100
+
+
+def test_every_setting_exists(app: Sphinx) -> None:
+    """Sphinx ignores a setting that it does not know, so a misspelt one does nothing."""
+    assert {name for name in assigned() if not hasattr(app.config, name)} == set()
+
+
+def test_an_unknown_setting_would_be_noticed(app: Sphinx) -> None:
+    """The test above can fail."""
+    assert not hasattr(app.config, "nb_html_download")
+    assert len([name for name in assigned() if re.match(r"(nb|myst|html)_", name)]) > 8
+
+
+@pytest.mark.parametrize("ci", ["", "true"])
+def test_a_server_runs_every_page(ci: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cache is for people; where CI is set, every page runs."""
+    monkeypatch.setenv("CI", ci)
+    app = Sphinx(DOCS, DOCS, tmp_path, tmp_path, "html", status=None, warning=None)
+    assert ("force" if ci else "cache") == app.config.nb_execution_mode
+
+
+def test_no_repository_no_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build that knows no repository does not invent one."""
+    for name in ("GITHUB_REPOSITORY", "READTHEDOCS_GIT_CLONE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    app = Sphinx(DOCS, DOCS, tmp_path, tmp_path, "html", status=None, warning=None)
+    assert app.config.html_theme_options["source_repository"] == ""
+
+
+def test_the_host_says_where_the_repository_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a host the links are the host's."""
+    monkeypatch.setenv("GITHUB_SERVER_URL", "https://code.example")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "some/where")
+    monkeypatch.setenv("PAGES_URL", "https://pages.example/")
+    app = Sphinx(DOCS, DOCS, tmp_path, tmp_path, "html", status=None, warning=None)
+    options = app.config.html_theme_options
+    assert options["source_repository"] == "https://code.example/some/where"
+    assert app.config.html_baseurl == "https://pages.example/"
+
+
+def test_inventories_are_local(app: Sphinx) -> None:
+    """Building asks nothing of the network; the online inventories are linkcheck's."""
+    for _, (_, locations) in app.config.intersphinx_mapping.values():
+        assert all((DOCS / location).is_file() for location in locations)

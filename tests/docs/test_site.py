@@ -1,0 +1,138 @@
+"""The built guide: what it asks of the network, where its links lead, whether its notebooks run."""
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+
+ROOT = Path(__file__).parent.parent.parent
+DOCS = ROOT / "docs"
+CHAPTERS = sorted(path.relative_to(DOCS).with_suffix("") for path in (DOCS / "guide").glob("*.md"))
+
+
+class Page(HTMLParser):
+    """What a page loads, where it links, and what can be linked to on it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self.source = path.read_text("utf-8")
+        self.loads: list[str] = []
+        self.links: list[str] = []
+        self.anchors: set[str] = set()
+        self.feed(self.source)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        attrs = {name: value or "" for name, value in attributes}
+        self.anchors |= {attrs[key] for key in ("id", "name") if key in attrs}
+        if tag == "a" and attrs.get("href"):
+            self.links.append(attrs["href"])
+        elif tag == "link" and attrs.get("rel") not in ("canonical", "next", "prev", "author"):
+            self.loads.append(attrs["href"])
+        elif attrs.get("src"):
+            self.loads.append(attrs["src"])
+
+
+@pytest.fixture(scope="session", name="site")
+def _site() -> Path:
+    """Build the guide with this Python and this JAX, beside the reader's own build."""
+    out = DOCS / "_build" / f"tested-{sys.version_info[0]}.{sys.version_info[1]}" / "html"
+    options = ["-n", "-W", "-T", "--keep-going", "-j", "auto", "-q"]
+    command = [sys.executable, "-m", "sphinx", *options, str(DOCS), str(out)]
+    result = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return out
+
+
+@pytest.fixture(scope="session", name="pages")
+def _pages(site: Path) -> dict[str, Page]:
+    return {path.relative_to(site).as_posix(): Page(path) for path in site.rglob("*.html")}
+
+
+def is_external(address: str) -> bool:
+    """Say whether an address leaves the site."""
+    return bool(urlsplit(address).scheme or urlsplit(address).netloc)
+
+
+def test_nothing_is_loaded_from_elsewhere(site: Path, pages: dict[str, Page]) -> None:
+    """Reading needs no network: neither pages nor stylesheets load anything from outside."""
+    assert len(pages) > 6
+    for page in pages.values():
+        assert [load for load in page.loads if is_external(load)] == []
+    for sheet in site.rglob("*.css"):
+        urls = re.findall(r"url\(\s*[\"']?([^)\"']+)", sheet.read_text("utf-8"))
+        assert [url for url in urls if is_external(url) and not url.startswith("data:")] == []
+        assert "@import" not in sheet.read_text("utf-8")
+
+
+def test_every_link_within_the_site_leads_somewhere(site: Path, pages: dict[str, Page]) -> None:
+    """Files exist, and so do the anchors in them."""
+    for name, page in pages.items():
+        for link in filter(lambda link: not is_external(link), page.links + page.loads):
+            path, anchor = unquote(urlsplit(link).path), unquote(urlsplit(link).fragment)
+            target = (page.path.parent / path).resolve() if path else page.path
+            assert target.is_file(), f"{name}: {link}"
+            if anchor and target.suffix == ".html":
+                anchors = pages[target.relative_to(site.resolve()).as_posix()].anchors
+                assert anchor in anchors, f"{name}: {link}"
+
+
+def test_pages_know_nothing_of_the_machine(pages: dict[str, Page]) -> None:
+    """No path of the machine that built it, and no terminal's colour code, is on a page."""
+    places = [str(ROOT), str(Path.home()), "site-packages", "\x1b"]
+    for name, page in pages.items():
+        assert [place for place in places if place in page.source] == [], name
+
+
+def test_the_stylesheet_is_shared(pages: dict[str, Page]) -> None:
+    """Views bring their stylesheet to notebooks; pages link to one file."""
+    views = [page for page in pages.values() if 'class="vg-listing"' in page.source]
+    assert len(views) >= 2
+    for page in views:
+        assert "--vg-ink" not in page.source
+        assert any("vmapguide.css" in load for load in page.loads)
+
+
+def test_printed_jaxprs_are_lexed(pages: dict[str, Page]) -> None:
+    """A cell's option chooses the lexer, and the lexer finds the primitives."""
+    source = pages["guide/one-neuron.html"].source
+    (printed,) = re.findall(r"highlight-jaxpr.*?</pre>", source, re.DOTALL)
+    assert '<span class="nf">dot_general</span>' in printed
+    assert 'class="err"' not in printed
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=str)
+def test_a_chapters_notebook_runs_on_its_own(
+    chapter: Path,
+    pages: dict[str, Page],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The notebook that the page offers runs to its end, in an empty folder."""
+    page = pages[f"{chapter.as_posix()}.html"]
+    (link,) = [link for link in page.links if link.endswith(f"{chapter.name}.ipynb")]
+    notebook = nbformat.read((page.path.parent / link).resolve(), as_version=4)
+    prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    assert not re.findall(r"\{[a-z:]+\}`", prose)
+    assert "myst_nb" not in str([cell.source for cell in notebook.cells])
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("IPYTHONDIR", raising=False)
+    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    errors = [
+        output
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if output.output_type == "error" and "raises-exception" not in cell.metadata.get("tags", [])
+    ]
+    assert not errors
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,107 @@
+"""What is shipped, and what it may import."""
+
+import ast
+import subprocess
+import sys
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+import vmapguide
+
+
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+
+# `lexer` and `sphinx` are loaded by Pygments and by Sphinx, which are there then.
+OPTIONAL = {"lexer.py": {"pygments"}, "sphinx.py": {"docutils", "sphinx"}}
+
+
+def imported(path: Path) -> set[str]:
+    """Return the dotted names that a module imports."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+    return names
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_nothing_private_of_jax_is_used(path: Path) -> None:
+    """The package stands on what JAX documents."""
+    assert "jax._src" not in path.read_text("utf-8")
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_only_jax_and_numpy_are_imported(path: Path) -> None:
+    """The package needs no more than it says it needs."""
+    roots = {name.partition(".")[0] for name in imported(path)}
+    allowed = {"jax", "numpy", "vmapguide"} | OPTIONAL.get(path.name, set())
+    assert roots - set(sys.stdlib_module_names) <= allowed
+
+
+def test_importing_the_package_imports_no_extra_and_configures_nothing() -> None:
+    """Importing vmapguide leaves JAX's configuration alone and loads no optional library."""
+    program = """if True:
+        import sys, jax, jax.numpy
+        modules, options = set(sys.modules), dict(jax.config.values)
+        import vmapguide
+        assert options == dict(jax.config.values)
+        extras = {"pygments", "sphinx", "docutils", "matplotlib", "IPython"}
+        print(extras & (set(sys.modules) - modules))
+    """
+    result = subprocess.run(
+        [sys.executable, "-c", program], check=False, capture_output=True, text=True
+    )
+    assert (result.stdout, result.returncode) == ("set()\n", 0), result.stderr
+
+
+def test_the_version_has_one_source() -> None:
+    """What the package says of itself is what was installed."""
+    assert vmapguide.__version__ == metadata.version("vmapguide")
+
+
+def test_public_names_are_documented() -> None:
+    """Every public name is on the reference page and has an example that runs."""
+    page = (ROOT / "docs" / "reference" / "vmapguide.md").read_text("utf-8")
+    for name in vars(vmapguide):
+        value = getattr(vmapguide, name)
+        if not name.startswith("_") and getattr(value, "__module__", "").startswith("vmapguide"):
+            assert f":: {name}" in page
+            if not isinstance(value, type):
+                assert ">>> " in value.__doc__
+
+
+def test_the_wheel_has_the_package_and_nothing_else(tmp_path: Path) -> None:
+    """Every file of the package is in the wheel, and no test, page or cache."""
+    build = "import hatchling.build, sys; print(hatchling.build.build_wheel(sys.argv[1]))"
+    subprocess.run([sys.executable, "-c", build, tmp_path], cwd=ROOT, check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    info = f"vmapguide-{vmapguide.__version__}.dist-info"
+    package = {
+        path.relative_to(ROOT / "src").as_posix()
+        for path in (ROOT / "src").rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+    assert "vmapguide/py.typed" in package
+    assert {"vmapguide/assets/vmapguide.css", "vmapguide/assets/figure.mplstyle"} < package
+    files = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
+    assert sorted(package | {f"{info}/{file}" for file in files}) == sorted(names)
+
+
+def test_nothing_committed_names_a_machine() -> None:
+    """No path of a home folder or a build machine is in a committed file."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    homes = tuple(f"/{folder}/" for folder in ("home", "root", "Users", "work"))
+    for name in filter(None, listed.stdout.split("\0")):
+        path = ROOT / name
+        if path.suffix != ".inv" and path.is_file():
+            text = path.read_text("utf-8")
+            assert not [home for home in homes if home in text and path != Path(__file__)], name

@@ -1,0 +1,127 @@
+"""The two printers: what the HTML of a listing holds, and that it escapes what users name."""
+
+import html.parser
+import re
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import vmapguide
+from vmapguide import _program, _render
+
+
+F32 = _program.Type("f32", (2,))
+
+
+class Tree(html.parser.HTMLParser):
+    """Check that elements nest, and keep the text and the tags."""
+
+    void = ("br", "img", "meta", "link")
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.feed(source)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.void:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return "".join(self.texts)
+
+
+def test_html_says_what_the_text_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The two printers print one layout: unfolded, they hold the same words."""
+    monkeypatch.setenv("COLUMNS", "10000")
+    listing = vmapguide.listing(jnp.linalg.solve, fold=False, shorten=False)(
+        jnp.eye(3), jnp.ones(3)
+    )
+    assert str(listing).split() == Tree(listing._repr_html_()).text.split()
+
+
+def test_copied_html_keeps_lines_and_indentation() -> None:
+    """The text of the HTML view is the listing, line by line."""
+    listing = vmapguide.listing(jax.vmap(lambda x: x.sum()))(jnp.ones((3, 5)))
+    assert str(listing) == Tree(listing._repr_html_()).text.rstrip("\n")
+
+
+def test_folded_calls_open_without_a_script() -> None:
+    """A folded call is a `<details>` that holds what the call does."""
+    listing = vmapguide.listing(lambda x: jnp.where(x > 0, x, 0.0))(jnp.ones(3))
+    tree = Tree(listing._repr_html_())
+    assert "select_n" not in str(listing)
+    assert "select_n" in tree.text
+    assert [tag for tag, _ in tree.tags if tag in ("details", "summary")] == ["details", "summary"]
+    assert "script" not in dict(tree.tags)
+
+
+def test_shortened_parameters_keep_their_full_text() -> None:
+    """A long parameter is a `<details>` too."""
+    listing = vmapguide.listing(lambda x: x[jnp.array([1])])(jnp.ones(3))
+    assert "start_index_map" not in str(listing)
+    assert "start_index_map=(0,)" in Tree(listing._repr_html_()).text
+
+
+@pytest.mark.parametrize("evil", ["<script>alert(1)</script>", '"><img src=x onerror=1>', "a&b;"])
+def test_everything_named_by_a_user_is_escaped(evil: str) -> None:
+    """Function names, parameter texts and variable names cannot break out of the page."""
+    program = _program.Program(
+        name=evil,
+        constants=(),
+        arguments=(_program.Variable(evil, F32),),
+        equations=(
+            _program.Equation(
+                primitive=evil,
+                params=(_program.Param(evil, evil), _program.Param("long", evil * 12)),
+                inputs=(_program.Literal(evil), _program.Variable(evil, F32)),
+                outputs=(_program.Variable(evil, _program.Type(evil, ("B", evil))),),
+            ),
+        ),
+        results=(_program.Variable(evil, F32),),
+    )
+    source = _render.listing_html(_render.layout(program), label=evil)
+    tree = Tree(source)
+    assert {"style", "div", "span", "details", "summary"} == {tag for tag, _ in tree.tags}
+    assert evil in tree.text
+    assert evil in str(next(attrs["aria-label"] for _, attrs in tree.tags if "aria-label" in attrs))
+
+
+def test_names_from_python_are_escaped() -> None:
+    """A dictionary's key reaches the page as text."""
+    listing = vmapguide.listing(lambda p: p["'<b>'"] + 1)({"'<b>'": jnp.ones(2)})
+    assert "b" not in {tag for tag, _ in Tree(listing._repr_html_()).tags}
+
+
+def test_named_axes_are_marked() -> None:
+    """An axis with a name has its own kind of token; the rest of the type has not."""
+    program = _program.Program(
+        "f", (), (_program.Variable("x", _program.Type("f32", (2, "B"))),), (), ()
+    )
+    lines = _render.layout(program)
+    assert _render.text(lines, 80) == "{ lambda ; x:f32[2,B]. let\n  in () }"
+    assert re.findall(r'class="vg-axis">(\w+)<', _render.listing_html(lines, "f")) == ["B"]
+
+
+def test_a_shared_program_is_named_the_second_time() -> None:
+    """What has been written out above is not written again."""
+    inner = _program.Program("inner", (), (_program.Variable("y", F32),), (), ())
+    call = _program.Equation("jit", (_program.Param("jaxpr", programs=(inner,)),), (), ())
+    outer = _program.Program("outer", (), (), (call, call), ())
+    text = _render.text(_render.layout(outer), 80)
+    assert text.count("lambda ; y") == 1
+    assert text.count("{ as above: inner }") == 1
