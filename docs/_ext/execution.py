@@ -66,7 +66,9 @@ def prepare_kernels(app: Sphinx) -> None:
     shutil.copy(KERNEL / "ipython_kernel_config.py", profile)
     os.environ.update(SURROUNDINGS, IPYTHONDIR=str(profile.parent))
     if app.config.nb_execution_mode == "cache":
-        get_cache(app.config.nb_execution_cache_path).list_cache_records()
+        cache = get_cache(app.config.nb_execution_cache_path)
+        cache.list_cache_records()
+        cache.db.dispose()  # A connection must not be carried over into workers.
 
 
 def reread_failed(

@@ -174,8 +174,12 @@ def _check_call(
         signature.bind(*args, **kwargs)
     except TypeError as error:
         given = f"{len(args)} positional" + "".join(f", {key}=" for key in kwargs)
+        parameters = ", ".join(
+            str(parameter.replace(annotation=parameter.empty))
+            for parameter in signature.parameters.values()
+        )
         raise TypeError(
-            f"listing: {name}{signature} cannot be called with these arguments ({given}): "
+            f"listing: {name}({parameters}) cannot be called with these arguments ({given}): "
             f"{error}. Call listing({name}) as you would call {name}: with arrays, "
             f"jax.ShapeDtypeStructs, or pytrees of them."
         ) from None
