@@ -114,7 +114,9 @@ def test_named_axes_are_marked() -> None:
     )
     lines = _render.layout(program)
     assert _render.text(lines, 80) == "{ lambda ; x:f32[2,B]. let\n  in () }"
-    assert re.findall(r'class="vg-axis">(\w+)<', _render.listing_html(lines, "f")) == ["B"]
+    assert re.findall(r'class="vg-axis vg-axis-B">(\w+)<', _render.listing_html(lines, "f")) == [
+        "B"
+    ]
 
 
 def test_a_shared_program_is_named_the_second_time() -> None:

@@ -1,5 +1,9 @@
 """See what `jax.vmap` makes of your function, line by line of your own code."""
 
+from vmapguide._source import Source as Source
+from vmapguide.explain import Explanation as Explanation
+from vmapguide.explain import Step as Step
+from vmapguide.explain import explain as explain
 from vmapguide.listing import Listing as Listing
 from vmapguide.listing import listing as listing
 

@@ -1,48 +1,24 @@
-"""Jaxprs: walking them, counting their primitives, reading them into plain data.
+"""Jaxprs: walking, rebuilding, comparing and aligning them.
 
-The only room that knows that JAX versions differ. Since JAX 0.11 a closed jaxpr and a jaxpr are
-one class and `jaxpr.jaxpr is jaxpr`; `opened` is safe on both.
+The only room that knows that JAX versions differ in this. Since JAX 0.11 a closed jaxpr and a jaxpr
+are one class and `jaxpr.jaxpr is jaxpr`; `opened` is safe on both.
 """
 
 from __future__ import annotations
 
-import enum
-import functools
-import inspect
-import itertools
 import re
-import string
-import sysconfig
-import types
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import jax
 import jax.extend.core as jec
 import numpy as np
 
-from vmapguide._program import Equation, Literal, Param, Program, Type, Variable
 
+AnyJaxpr = jec.Jaxpr | jec.ClosedJaxpr
 
-# Where installed code lives: the standard library, site-packages, and JAX itself wherever it is.
-_LIBRARY_ROOTS = tuple(
-    {sysconfig.get_path(key) for key in ("stdlib", "platstdlib", "purelib", "platlib")}
-    | {str(Path(jax.__file__).parent)}
-)
-
-# These say which axes an equation works on. They are shown even where they equal a default.
-_ALWAYS_SHOWN = {"axis", "axes", "dimension", "dimension_numbers"}
-
-# The type of the result says these already.
-_REPEATS_OUTPUT = {"shape", "new_sizes", "dtype", "index_dtype", "preferred_element_type"}
-
-# Primitives that call a function once. Loops and branches are never folded away.
-_CALLS = {"jit", "custom_jvp_call", "custom_vjp_call"}
-
-# An argument's own name is used in the listing if it is short and reads as one word.
-_READABLE_NAME = re.compile(r"[\w.\[\]'\"]{1,24}")
+# An equation of a program: the number of its jaxpr in the order of `walk`, its place in it.
+Place = tuple[int, int]
 
 
 def opened(jaxpr: jec.Jaxpr | jec.ClosedJaxpr) -> jec.Jaxpr:
@@ -61,11 +37,6 @@ def nested(eqn: jec.JaxprEqn) -> Iterator[jec.Jaxpr]:
     """Yield the jaxprs in an equation's parameters, opened."""
     for value in eqn.params.values():
         yield from map(opened, jaxprs_in(value))
-
-
-def is_library(path: str) -> bool:
-    """Say whether a source file belongs to an installed library rather than to the user."""
-    return path.startswith(_LIBRARY_ROOTS)
 
 
 def count_primitives(jaxpr: jec.Jaxpr | jec.ClosedJaxpr) -> dict[str, int]:
@@ -88,291 +59,177 @@ def count_primitives(jaxpr: jec.Jaxpr | jec.ClosedJaxpr) -> dict[str, int]:
     return dict(count(opened(jaxpr)))
 
 
-def read(jaxpr: jec.Jaxpr | jec.ClosedJaxpr, captured: Mapping[int, str] | None = None) -> Program:
-    """Read a jaxpr into plain data.
+def walk(jaxpr: AnyJaxpr) -> Iterator[tuple[jec.Jaxpr, Place | None]]:
+    """Yield a jaxpr and those nested in it, outer before inner, each once.
+
+    Yields:
+        The jaxpr, and the place of the first equation that holds it; None for the outermost.
+    """
+    seen: set[int] = set()
+    pending: list[tuple[jec.Jaxpr, Place | None]] = [(opened(jaxpr), None)]
+    number = 0
+    while pending:
+        jaxpr, parent = pending.pop()
+        if id(jaxpr) in seen:
+            continue
+        seen.add(id(jaxpr))
+        yield jaxpr, parent
+        inside = [(j, (number, i)) for i, eqn in enumerate(jaxpr.eqns) for j in nested(eqn)]
+        pending.extend(reversed(inside))
+        number += 1
+
+
+def rebuild(
+    jaxpr: AnyJaxpr, edit: Callable[[int, jec.Jaxpr, list[jec.JaxprEqn]], jec.Jaxpr]
+) -> AnyJaxpr:
+    """Rebuild a jaxpr and those nested in it, inner before outer, each once.
 
     Args:
         jaxpr: the jaxpr.
-        captured: what the user calls each captured array, by the array's `id`.
+        edit: called with a jaxpr's number in the order of `walk`, the jaxpr, and its equations
+            with the jaxprs nested in them already rebuilt; returns the new jaxpr.
 
     Returns:
-        The program. Arguments keep the names of the traced function's parameters, constants
-        those in `captured`; everything else is lettered a, b, c, ... in order of definition, the
-        letters of names in use left out. A jaxpr that several equations share is read once, so
-        they hold the same `Program` object.
+        The new jaxpr, closed if it was. What was shared is shared: JAX caches by identity.
     """
-    return _Reader(jaxpr, captured or {}).top
+    numbers = {id(inner): number for number, (inner, _) in enumerate(walk(jaxpr))}
+    done: dict[int, Any] = {}
+
+    def visit(outer: AnyJaxpr) -> AnyJaxpr:
+        inner = opened(outer)
+        if id(inner) not in done:
+            eqns = [
+                eqn.replace(params={k: _map_jaxprs(visit, v) for k, v in eqn.params.items()})
+                if any(True for _ in nested(eqn))
+                else eqn
+                for eqn in inner.eqns
+            ]
+            done[id(inner)] = edit(numbers[id(inner)], inner, eqns)
+        if id(outer) not in done:
+            done[id(outer)] = outer.replace(jaxpr=done[id(inner)])  # type: ignore[no-untyped-call]
+        return done[id(outer)]  # type: ignore[no-any-return]
+
+    return visit(jaxpr)
 
 
-def unwrapped(f: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the function that the user wrote, inside transformations and partials."""
-    while inner := getattr(f, "__wrapped__", f.func if isinstance(f, functools.partial) else None):
-        f = inner
-    return f
+def _map_jaxprs(f: Callable[[AnyJaxpr], AnyJaxpr], value: Any) -> Any:
+    """Apply a function to the jaxprs that a parameter holds."""
+    if isinstance(value, (jec.Jaxpr, jec.ClosedJaxpr)):
+        return f(value)
+    if isinstance(value, (tuple, list)) and any(True for _ in jaxprs_in(value)):
+        entries = [_map_jaxprs(f, entry) for entry in value]
+        return type(value)(*entries) if hasattr(value, "_fields") else type(value)(entries)
+    return value
 
 
-def captured_names(f: Callable[..., Any]) -> dict[int, str]:
-    """Return what a function calls the arrays it uses but does not take as arguments.
+def equal(one: AnyJaxpr, other: AnyJaxpr) -> bool:
+    """Say whether two jaxprs are equal up to the names of their variables."""
+    compared: set[tuple[int, int]] = set()
 
-    Args:
-        f: the function; wrappers that say what they wrap are looked through.
-
-    Returns:
-        The names of arrays in the globals or closure of the function, or of functions of the
-        user's that it calls, such as `W` or `params['W']`, by the array's `id`.
-    """
-    names: dict[int, str] = {}
-    seen: set[int] = set()
-    functions = [unwrapped(f)]
-    while functions:
-        f = functions.pop(0)
-        if id(f) in seen or not inspect.isfunction(f):
-            continue
-        seen.add(id(f))
-        for name, value in _captured(f).items():
-            try:
-                leaves = jax.tree_util.tree_leaves_with_path(value)
-            except Exception:  # noqa: BLE001, S112
-                continue  # Flattening runs code of the user's, which may fail on its own.
-            for path, leaf in leaves:
-                names.setdefault(id(leaf), name + jax.tree_util.keystr(path))
-            if callable(value) and not is_library(_file(value)):
-                functions.append(unwrapped(value))
-    return names
-
-
-def _captured(f: types.FunctionType) -> dict[str, Any]:
-    """Return the variables that a function, or a function written inside it, takes from outside.
-
-    `inspect.getclosurevars` leaves out what only an inner function or a comprehension uses.
-    """
-    captured: dict[str, Any] = {}
-    codes = [f.__code__]
-    while codes:
-        code = codes.pop()
-        captured |= {name: f.__globals__[name] for name in code.co_names if name in f.__globals__}
-        codes += [const for const in code.co_consts if isinstance(const, types.CodeType)]
-    for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
-        try:
-            captured[name] = cell.cell_contents
-        except ValueError:
-            continue  # The variable is not assigned yet.
-    return captured
-
-
-def _file(f: Callable[..., Any]) -> str:
-    """Return the file a function was defined in, or "" if it has none."""
-    code = getattr(unwrapped(f), "__code__", None)
-    return code.co_filename if code else ""
-
-
-class _Reader:
-    """Names variables and reads equations; one object for a jaxpr and all nested ones."""
-
-    def __init__(self, jaxpr: jec.Jaxpr | jec.ClosedJaxpr, captured: Mapping[int, str]) -> None:
-        self._names: dict[jec.Var, str] = {}
-        self._programs: dict[int, Program] = {}
-        arguments = opened(jaxpr).debug_info.arg_names or ()
-        for var, name in zip(opened(jaxpr).invars, arguments, strict=False):
-            if name and _READABLE_NAME.fullmatch(name):
-                self._names[var] = name
-        # One name is one array, wherever it is used.
-        taken = set(self._names.values())
-        self._captured: dict[int, str] = {}
-        for key, name in captured.items():
-            if name not in taken and _READABLE_NAME.fullmatch(name):
-                self._captured[key] = name
-                taken.add(name)
-        self._fresh = (name for name in _letters() if name not in taken)
-        self.top = self._program(jaxpr)
-
-    def _program(self, closed: jec.Jaxpr | jec.ClosedJaxpr) -> Program:
-        jaxpr = opened(closed)
-        if id(jaxpr) not in self._programs:
-            for var, value in zip(jaxpr.constvars, getattr(closed, "consts", ()), strict=False):
-                if id(value) in self._captured:
-                    self._names[var] = self._captured[id(value)]
-            # All variables of a level are lettered before those of the levels below it, so that
-            # folding a call away leaves no gap in the letters.
-            constants = tuple(map(self._variable, jaxpr.constvars))
-            arguments = tuple(map(self._variable, jaxpr.invars))
-            for eqn in jaxpr.eqns:
-                for var in eqn.outvars:
-                    self._variable(var)
-            self._programs[id(jaxpr)] = Program(
-                name=_function(jaxpr)[0],
-                constants=constants,
-                arguments=arguments,
-                equations=tuple(map(self._equation, jaxpr.eqns)),
-                results=tuple(map(self._atom, jaxpr.outvars)),
-            )
-        return self._programs[id(jaxpr)]
-
-    def _equation(self, eqn: jec.JaxprEqn) -> Equation:
-        inputs = tuple(map(self._atom, eqn.invars))
-        outputs = tuple(map(self._variable, eqn.outvars))
-        return Equation(
-            primitive=eqn.primitive.name,
-            params=tuple(self._param(name, value, eqn) for name, value in _params(eqn).items()),
-            inputs=inputs,
-            outputs=outputs,
-            library=eqn.primitive.name in _CALLS and all(map(_wholly_library, nested(eqn))),
-        )
-
-    def _param(self, name: str, value: Any, eqn: jec.JaxprEqn) -> Param:
-        programs = tuple(map(self._program, jaxprs_in(value)))
-        if programs:
-            return Param(name, programs=programs)
-        return Param(name, text=_text(value), default=_is_default(name, value, eqn))
-
-    def _variable(self, var: jec.Var) -> Variable:
-        if isinstance(var, jec.DropVar):
-            return Variable("_", _type(var.aval))
-        if var not in self._names:
-            self._names[var] = next(self._fresh)
-        return Variable(self._names[var], _type(var.aval))
-
-    def _atom(self, atom: jec.Var | jec.Literal) -> Variable | Literal:
-        if not isinstance(atom, jec.Literal):
-            return self._variable(atom)
-        kind = _type(atom.aval)
-        # An operation's operands have one dtype, so that of a literal is worth saying only
-        # where it is not the one that its spelling suggests.
-        usual = kind.shape == () and kind.dtype in {"f32", "i32", "bool"}
-        suffix = "" if usual else f":{kind}"
-        return Literal(_text(atom.val) + suffix)
-
-
-def _letters() -> Iterator[str]:
-    """Yield a, b, ..., z, ba, bb, ...: the names JAX's own printer uses."""
-    for number in itertools.count():
-        name, rest = "", number
-        while rest or not name:
-            rest, digit = divmod(rest, 26)
-            name = string.ascii_lowercase[digit] + name
-        yield name
-
-
-def _function(jaxpr: jec.Jaxpr) -> tuple[str, str]:
-    """Return the name and the file of the function a jaxpr was traced from."""
-    name, _, place = (jaxpr.debug_info.func_src_info or "").partition(" at ")
-    return name, place.rpartition(":")[0]
-
-
-def _wholly_library(jaxpr: jec.Jaxpr, memo: dict[int, bool] | None = None) -> bool:
-    """Say whether a jaxpr and all nested in it were traced from installed code."""
-    memo = {} if memo is None else memo
-    if id(jaxpr) not in memo:
-        memo[id(jaxpr)] = is_library(_function(jaxpr)[1]) and all(
-            _wholly_library(inner, memo) for eqn in jaxpr.eqns for inner in nested(eqn)
-        )
-    return memo[id(jaxpr)]
-
-
-def _params(eqn: jec.JaxprEqn) -> Mapping[str, Any]:
-    """Return an equation's parameters, spelled alike on every JAX version."""
-    params = dict(eqn.params)
-    if eqn.primitive.name in _CALLS and "name" not in params:
-        # custom_jvp_call and custom_vjp_call leave it to their jaxpr to know the name.
-        params["name"] = _function(next(nested(eqn)))[0]
-    if eqn.primitive.name == "scan" and "ft_in" in params:
-        # JAX 0.11 says with trees what it said with counts.
-        consts, carry, _ = params.pop("ft_in").unpack()
-        params.pop("ft_out")
-        params |= {"num_consts": len(consts.vals), "num_carry": len(carry.vals)}
-    programs = {name for name, value in params.items() if [*jaxprs_in(value)]}
-    return dict(sorted(params.items(), key=lambda p: (p[0] != "name", p[0] in programs)))
-
-
-def _is_default(name: str, value: Any, eqn: jec.JaxprEqn) -> bool:
-    """Say whether a parameter is empty, or what JAX's public function would have passed."""
-    if name in _ALWAYS_SHOWN:
-        return False
-    if name.startswith("num_") and value == 0:
-        return True
-    if name in _REPEATS_OUTPUT and eqn.outvars:
-        aval: Any = eqn.outvars[0].aval
-        if value == aval.shape or _text(value) == _text(aval.dtype):
+    def jaxprs(a: jec.Jaxpr, b: jec.Jaxpr) -> bool:
+        if (id(a), id(b)) in compared:
             return True
-    if _all(_is_empty, value):
+        compared.add((id(a), id(b)))
+        names: dict[jec.Var, jec.Var] = {}
+
+        def defined(left: list[jec.Var], right: list[jec.Var]) -> bool:
+            names.update(zip(left, right, strict=False))
+            return [(v.aval, isinstance(v, jec.DropVar)) for v in left] == [
+                (v.aval, isinstance(v, jec.DropVar)) for v in right
+            ]
+
+        def used(left: list[Any], right: list[Any]) -> bool:
+            return len(left) == len(right) and all(
+                _same_literal(u, v)
+                if isinstance(u, jec.Literal) or isinstance(v, jec.Literal)
+                else names[u] is v
+                for u, v in zip(left, right, strict=True)
+            )
+
+        return (
+            len(a.eqns) == len(b.eqns)
+            and defined([*a.constvars, *a.invars], [*b.constvars, *b.invars])
+            and all(
+                left.primitive is right.primitive
+                and used(left.invars, right.invars)
+                and params(left.params, right.params)
+                and defined(left.outvars, right.outvars)
+                for left, right in zip(a.eqns, b.eqns, strict=True)
+            )
+            and used(a.outvars, b.outvars)
+        )
+
+    def params(left: dict[str, Any], right: dict[str, Any]) -> bool:
+        return left.keys() == right.keys() and all(
+            param(value, right[key]) for key, value in left.items()
+        )
+
+    def param(left: Any, right: Any) -> bool:
+        ours, theirs = [*jaxprs_in(left)], [*jaxprs_in(right)]
+        if ours or theirs:
+            return len(ours) == len(theirs) and all(
+                jaxprs(opened(a), opened(b)) for a, b in zip(ours, theirs, strict=True)
+            )
+        return _same_value(left, right)
+
+    return jaxprs(opened(one), opened(other))
+
+
+def _same_literal(u: Any, v: Any) -> bool:
+    return (
+        isinstance(u, jec.Literal)
+        and isinstance(v, jec.Literal)
+        and u.aval == v.aval
+        and str(u.val) == str(v.val)
+    )
+
+
+def _same_value(left: Any, right: Any) -> bool:
+    """Compare two parameters. Functions made anew by every trace compare by their text."""
+    if left is right:
         return True
-    defaults = _public_default(eqn.primitive.name, name), _jit_defaults().get(name)
-    return any(_all(functools.partial(_same, default), value) for default in defaults)
-
-
-def _all(test: Callable[[Any], bool], value: Any) -> bool:
-    """Apply a test to a value or, where it has one entry for each operand, to every entry."""
-    return all(map(test, value)) if isinstance(value, (tuple, list)) else test(value)
-
-
-def _same(default: Any, value: Any) -> bool:
-    return type(value) is type(default) and bool(np.all(value == default))
-
-
-def _is_empty(value: Any) -> bool:
-    if value is None or value is False:
-        return True
-    if callable(value) or type(value).__name__ == "WrappedFun":
-        # JAX's own functions are rules of other transformations, not part of this program.
-        return (getattr(value, "__module__", None) or "").startswith("jax.")
-    return isinstance(value, (str, tuple, list, dict)) and not value
-
-
-@functools.cache
-def _public_default(primitive: str, name: str) -> Any:
-    """Return the default of the `jax.lax` function a primitive is named after, or None."""
+    if type(left) is not type(right):
+        return False
     try:
-        parameters = inspect.signature(getattr(jax.lax, primitive)).parameters
-    except (AttributeError, TypeError, ValueError):
-        return None
-    default = parameters[name].default if name in parameters else None
-    return None if default is inspect.Parameter.empty else default
+        if bool(np.all(left == right)):
+            return True
+    except (TypeError, ValueError):
+        pass  # Not comparable: compare the texts.
+    return without_addresses(left) == without_addresses(right)
 
 
-@functools.cache
-def _jit_defaults() -> Mapping[str, Any]:
-    """Return the parameters of a `jit` without options, but for its name and jaxpr."""
-    (eqn,) = opened(jax.make_jaxpr(jax.jit(lambda x: x + 1))(0.0)).eqns
-    return {
-        name: value[0] if isinstance(value, tuple) and value else value
-        for name, value in eqn.params.items()
-        if name not in ("name", "jaxpr")
-    }
-
-
-def _text(value: Any) -> str:  # noqa: C901, PLR0911 - one case for each kind of value.
-    """Return a parameter as text: NumPy scalars as numbers, dtypes and functions by name."""
-    match value:
-        case np.generic():
-            return _text(value.item())
-        case np.ndarray() if value.ndim == 0:
-            return _text(value.item())
-        case enum.Enum():
-            return str(value)
-        case type() if issubclass(value, np.generic):
-            return np.dtype(value).name
-        case tuple() if hasattr(value, "_fields"):
-            fields = zip(value._fields, value, strict=True)
-            return f"{type(value).__name__}({', '.join(f'{k}={_text(v)}' for k, v in fields)})"
-        case tuple():
-            return f"({', '.join(map(_text, value))}{',' if len(value) == 1 else ''})"
-        case list():
-            return f"[{', '.join(map(_text, value))}]"
-        case dict():
-            return "{" + ", ".join(f"{_text(k)}: {_text(v)}" for k, v in value.items()) + "}"
-        case np.dtype():
-            return value.name
-    name = getattr(value, "__name__", None)
-    if callable(value) and isinstance(name, str):
-        return name
-    # An address differs from run to run and says nothing; a parameter stands on one line.
+def without_addresses(value: Any) -> str:
+    """Return a value's text on one line, without the addresses that differ from run to run."""
     return " ".join(re.sub(r" at 0x[0-9a-f]+", "", str(value)).split())
 
 
-def _type(aval: Any) -> Type:
-    text = aval.str_short(short_dtypes=True)
-    dtype, bracket, _ = text.partition("[")
-    shape = getattr(aval, "shape", None)
-    if shape is not None and text == f"{dtype}[{','.join(map(str, shape))}]" and bracket:
-        return Type(dtype, tuple(shape), weak=bool(getattr(aval, "weak_type", False)))
-    return Type(text, None)
+def aligned(
+    one: AnyJaxpr, other: AnyJaxpr, skip: jec.Primitive | None = None
+) -> Iterator[tuple[jec.Var, jec.Var]]:
+    """Pair the variables of two jaxprs that differ in sizes alone.
+
+    Args:
+        one: a jaxpr.
+        other: the jaxpr to pair it with.
+        skip: a primitive whose equations in `other` are left out of account.
+
+    Yields:
+        A variable of `one` and its counterpart. Where two nested jaxprs do not have the same
+        primitives in the same order, the variables inside them are not paired.
+    """
+    seen: set[int] = set()
+    pending = [(opened(one), opened(other))]
+    while pending:
+        a, b = pending.pop()
+        theirs = [eqn for eqn in b.eqns if eqn.primitive is not skip]
+        if id(a) in seen or [_form(e) for e in a.eqns] != [_form(e) for e in theirs]:
+            continue
+        seen.add(id(a))
+        yield from zip((*a.constvars, *a.invars), (*b.constvars, *b.invars), strict=False)
+        for left, right in zip(a.eqns, theirs, strict=True):
+            yield from zip(left.outvars, right.outvars, strict=True)
+            pending.extend(zip(nested(left), nested(right), strict=True))
+
+
+def _form(eqn: jec.JaxprEqn) -> tuple[jec.Primitive, int, int]:
+    return eqn.primitive, len(eqn.outvars), sum(1 for _ in nested(eqn))

@@ -22,6 +22,9 @@ Kind = OneOf["text", "keyword", "variable", "type", "axis", "primitive", "param"
 # A parameter's text beyond this many characters is shortened.
 _LONG = 44
 
+# In a table there is less room: parameters longer than this stand as "…".
+_LONG_INLINE = 24
+
 # Indentation of a nested equation, and of the rest of a line that had to be broken.
 _STEP, _HANG = 4, 6
 
@@ -78,9 +81,39 @@ def listing_html(lines: Iterable[Line], label: str) -> str:
     )
 
 
+def equation_tokens(eqn: Equation) -> list[Token]:
+    """Return an equation as tokens on one line; parameters that take much room are shortened."""
+    inside = _Layout(fold=True, shorten=True)
+    params = [param for param in eqn.params if not param.default]
+    inline = [*_spaced(map(inside.inline_param, params))][:-1]
+    if sum(len(token.text) for token in inline) > _LONG_INLINE:
+        full = " ".join(f"{p.name}={p.text or '{…}'}" for p in params)
+        inline = [Token("…", full=full)]
+    brackets = [Token("["), *inline, Token("]")] if inline else []
+    left = [*_spaced(map(_declaration, eqn.outputs))]
+    left += [Token("="), SPACE] if eqn.outputs else []
+    right = [token for atom in eqn.inputs for token in (SPACE, *_atom(atom))]
+    return [*left, Token(eqn.primitive, "primitive"), *brackets, *right]
+
+
+def type_tokens(kind: Type) -> list[Token]:
+    """Return a type as tokens, its named axes apart."""
+    return _type(kind)
+
+
+def tokens_html(tokens: Iterable[Token]) -> str:
+    """Print tokens as HTML."""
+    return "".join(map(_token_html, tokens))
+
+
 def stylesheet() -> str:
     """Return the stylesheet of everything this module prints as HTML."""
     return resources.files("vmapguide").joinpath("assets/vmapguide.css").read_text("utf-8")
+
+
+def script() -> str:
+    """Return the script that links a variable to its definition and uses under the pointer."""
+    return resources.files("vmapguide").joinpath("assets/vmapguide.js").read_text("utf-8")
 
 
 def style_element() -> str:
@@ -89,6 +122,11 @@ def style_element() -> str:
     `vmapguide.sphinx` removes it from a site's pages, which share one file instead.
     """
     return f"<style>{stylesheet()}</style>"
+
+
+def script_element() -> str:
+    """Return the script as the element that closes an explanation; removed like the stylesheet."""
+    return f"<script>{script()}</script>"
 
 
 class _Layout:
@@ -122,7 +160,7 @@ class _Layout:
         params = [p for p in eqn.params if not (self._shorten and p.default)]
         nested = any(param.programs for param in params)
         if not nested or (self._fold and eqn.library):
-            inline = [*_spaced(map(self._inline_param, params))][:-1]
+            inline = [*_spaced(map(self.inline_param, params))][:-1]
             brackets = [Token("["), *inline, Token("]")] if inline else []
             inside = _Layout(fold=False, shorten=self._shorten)
             folded = inside._param_lines(params, indent + _STEP) if nested else []
@@ -137,7 +175,7 @@ class _Layout:
         lines: list[Line] = []
         for param in params:
             if not param.programs:
-                lines.append(Line(indent, tuple(self._inline_param(param))))
+                lines.append(Line(indent, tuple(self.inline_param(param))))
                 continue
             name = (Token(param.name, "param"), Token("="))
             alone = len(param.programs) == 1
@@ -159,7 +197,7 @@ class _Layout:
         self._written[id(program)] = program.name
         return lines
 
-    def _inline_param(self, param: Param) -> list[Token]:
+    def inline_param(self, param: Param) -> list[Token]:
         value = Token("{…}") if param.programs else self._value(param.text)
         return [Token(param.name, "param"), Token("="), value]
 
@@ -180,8 +218,14 @@ def _type(kind: Type) -> list[Token]:
     if kind.shape is None or all(isinstance(size, int) for size in kind.shape):
         return [Token(str(kind), "type")]
     before, _, _ = str(kind).partition("[")
-    sizes = [Token(str(s), "type" if isinstance(s, int) else "axis") for s in kind.shape]
-    inner = [token for size in sizes for token in (size, Token(",", "type"))][:-1]
+    inner: list[Token] = []
+    for size in kind.shape:
+        # The product of two axes is both: "B·4" is B and 4.
+        for part in re.split(r"(·)", str(size)):
+            is_axis = part[:1].isalpha()
+            inner.append(Token(part, "axis" if is_axis else "type"))
+        inner.append(Token(",", "type"))
+    inner = inner[:-1]
     return [Token(before + "[", "type"), *inner, Token("]", "type")]
 
 
@@ -242,4 +286,10 @@ def _token_html(token: Token) -> str:
     if token.full:
         full = html.escape(token.full)
         return f'<details class="vg-long"><summary>{shown}</summary>{full}</details>'
-    return shown if token.kind == "text" else f'<span class="vg-{token.kind}">{shown}</span>'
+    if token.kind == "text":
+        return shown
+    if token.kind == "variable":
+        return f'<span class="vg-variable" data-vg="{shown}">{shown}</span>'
+    # Each batch axis has its letter and, with it, its hue.
+    kind = f"axis vg-axis-{shown}" if token.kind == "axis" else token.kind
+    return f'<span class="vg-{kind}">{shown}</span>'

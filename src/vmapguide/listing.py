@@ -7,7 +7,6 @@ is only what a user of the package meets: the call, its errors, and the value it
 from __future__ import annotations
 
 import functools
-import inspect
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,15 +15,12 @@ from typing import Any
 import jax
 import jax.extend.core as jec
 
-from vmapguide import _jaxpr, _render
+from vmapguide import _errors, _jaxpr, _read, _render, _sourcemap
 from vmapguide._program import Program
 
 
 # Of a terminal that does not say how wide it is, and of files and pages.
 _WIDTH = 88
-
-# Of the arguments of a call that failed, at most.
-_SHOWN = 6
 
 
 @dataclass(frozen=True, repr=False)
@@ -138,78 +134,21 @@ def listing(
             d:f32[32,4] = sub x c
           in (d,) }
     """
-    if not callable(f):
-        raise TypeError(
-            f"listing: the first argument must be a function, but is of type "
-            f"{type(f).__name__}. Pass the function itself and call the result with its "
-            f"arguments: listing(f)(x), not listing(f(x))."
-        )
-    inner = _jaxpr.unwrapped(f)
-    name = getattr(inner, "__name__", type(inner).__name__)
+    _errors.check_function("listing", f)
+    name = _read.function_name(f)
     make_jaxpr = jax.make_jaxpr(f, static_argnums=static_argnums, axis_env=axis_env)
 
     @functools.wraps(f)
     def list_jaxpr(*args: Any, **kwargs: Any) -> Listing:
-        _check_call(f, name, args, kwargs)
+        _errors.check_call("listing", f, name, args, kwargs)
         try:
             jaxpr = make_jaxpr(*args, **kwargs)
         except Exception as error:
-            error.add_note(_trace_note(f, name, args, kwargs))
+            leaves = jax.tree.leaves((args, kwargs))
+            names = _sourcemap.leaf_names(f, args, kwargs)
+            error.add_note(_errors.trace_note("listing", name, names, leaves))
             raise
-        program = _jaxpr.read(jaxpr, _jaxpr.captured_names(f))
+        program = _read.read(jaxpr, _read.captured_names(f)).program
         return Listing(name, jaxpr, fold, shorten, program)
 
     return list_jaxpr
-
-
-def _check_call(
-    f: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> None:
-    """Raise if `f` cannot be called like this, before JAX says so in words about itself."""
-    try:
-        signature = inspect.signature(f)
-    except (TypeError, ValueError):
-        return  # Some built-in functions have no signature: let the call decide.
-    try:
-        signature.bind(*args, **kwargs)
-    except TypeError as error:
-        given = f"{len(args)} positional" + "".join(f", {key}=" for key in kwargs)
-        parameters = ", ".join(
-            str(parameter.replace(annotation=parameter.empty))
-            for parameter in signature.parameters.values()
-        )
-        raise TypeError(
-            f"listing: {name}({parameters}) cannot be called with these arguments ({given}): "
-            f"{error}. Call listing({name}) as you would call {name}: with arrays, "
-            f"jax.ShapeDtypeStructs, or pytrees of them."
-        ) from None
-
-
-def _trace_note(
-    f: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> str:
-    """Say what was being traced, and which argument JAX cannot trace if there is one."""
-    try:
-        arguments: dict[Any, Any] = inspect.signature(f).bind(*args, **kwargs).arguments
-    except (TypeError, ValueError):
-        arguments = dict(enumerate(args)) | kwargs
-    leaves = [
-        (f"{path[0].key}{jax.tree_util.keystr(path[1:])}", leaf)
-        for path, leaf in jax.tree_util.tree_leaves_with_path(dict(arguments))
-    ]
-    shown = ", ".join(f"{path}: {_describe(leaf)}" for path, leaf in leaves[:_SHOWN])
-    more = f" and {len(leaves) - _SHOWN} more" if len(leaves) > _SHOWN else ""
-    note = f"listing: {name} raised this while it was traced with ({shown}{more})."
-    for path, leaf in leaves:
-        if not hasattr(leaf, "dtype") and not isinstance(leaf, (bool, int, float, complex)):
-            return note + (
-                f" JAX cannot trace {path}, which is of type {type(leaf).__name__}: fix it with "
-                f"functools.partial, or name its position in static_argnums."
-            )
-    return note
-
-
-def _describe(leaf: Any) -> str:
-    if hasattr(leaf, "shape") and hasattr(leaf, "dtype"):
-        return f"{leaf.dtype}[{','.join(map(str, leaf.shape))}]"
-    return type(leaf).__name__

@@ -1,7 +1,7 @@
 """A Sphinx extension for pages that show jaxprs.
 
-Add `"vmapguide.sphinx"` to `extensions`. It registers the `jaxpr` lexer, serves the stylesheet of
-vmapguide's views once for the site, and takes the copy of it that every view carries for
+Add `"vmapguide.sphinx"` to `extensions`. It registers the `jaxpr` lexer, serves the stylesheet and
+the script of vmapguide's views once for the site, and takes the copies that every view carries for
 notebooks out of the pages.
 """
 
@@ -20,7 +20,7 @@ from vmapguide.lexer import JaxprLexer
 
 
 class ShareStylesheet(SphinxPostTransform):
-    """Drop the stylesheet from every view: the page links to one file instead."""
+    """Drop the stylesheet and the script from every view: the page links to one file of each."""
 
     default_priority = 900
     formats = ("html",)
@@ -29,7 +29,9 @@ class ShareStylesheet(SphinxPostTransform):
         """Edit the raw HTML of the page's outputs."""
         for node in list(self.document.findall(nodes.raw)):
             if "html" in node["format"].split():
-                text = node.astext().replace(_render.style_element(), "")
+                text = node.astext()
+                for element in (_render.style_element(), _render.script_element()):
+                    text = text.replace(element, "")
                 node.replace_self(nodes.raw(node.rawsource, text, **node.attributes))
 
 
@@ -41,6 +43,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension with Sphinx."""
     app.add_lexer("jaxpr", JaxprLexer)
     app.add_css_file("vmapguide.css")
+    app.add_js_file("vmapguide.js", loading_method="defer")
     app.add_post_transform(ShareStylesheet)
     app.connect("builder-inited", _serve_stylesheet)
     return {

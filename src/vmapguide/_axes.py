@@ -1,0 +1,293 @@
+"""Where the batch axis of every value is.
+
+Two things tell. A dimension that grows with the batch holds the batch axis: so batch once more, at
+an abstract size that is a prime and divides no other size, and look for its multiples. And an
+identity operation with a batching rule of its own, a probe, is told by `jax.vmap` where the axis
+is: so put one behind every value of the per-example program. Both are done in one trace, which is
+then thrown away; its equations are lined up with those of the real one, and where they do not line
+up, nothing is claimed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.extend.core as jec
+from jax.interpreters import batching
+
+from vmapguide import _jaxpr
+from vmapguide._jaxpr import AnyJaxpr, Place
+from vmapguide._sourcemap import Call, Edited, SourceMap, leaf_axes
+
+
+Shape = tuple[int | str, ...]
+
+# An output of a per-example equation: the equation's place, the output's number.
+Output = tuple[int, int, int]
+
+LETTERS = "BCDEFGH"
+
+# Sizes start here: larger than what programs usually hold, and small enough to unroll.
+_FIRST_SIZE = 1009
+
+_probe = jec.Primitive("vmapguide_probe")
+_probe.def_impl(lambda x, **_: x)
+_probe.def_abstract_eval(lambda aval, **_: aval)
+
+
+def _batch_probe(args: Any, dims: Any, *, place: Any, axis: Any) -> Any:
+    """Pass a value through and note where its batch axis is."""
+    del axis
+    return _probe.bind(*args, place=place, axis=dims[0]), dims[0]
+
+
+batching.primitive_batchers[_probe] = _batch_probe
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Where the batch axes are.
+
+    Attributes:
+        sizes: the axes' names and sizes, the outermost `vmap` first: `{"B": 3}`.
+        shapes: shapes with named axes, of the values of both jaxprs that are known to have any.
+        positions: for each output of each per-example equation, by the equation's place and the
+            output's number: the position of the outermost batch axis in the batched value, None
+            if it has none. Missing if it is not known.
+        complete: whether it is known of every value of the batched jaxpr.
+    """
+
+    sizes: Mapping[str, int]
+    shapes: Mapping[jec.Var, Shape]
+    positions: Mapping[Output, int | None]
+    complete: bool
+
+
+def find_axes(call: Call, found: SourceMap) -> Axes:
+    """Find the batch axes of the values of a call that has been mapped."""
+    levels = _levels(call)
+    sizes = dict(zip(LETTERS, _sizes(call, levels), strict=False))
+    shapes: dict[jec.Var, Shape] = {}
+    positions: dict[Output, int | None] = {}
+    aligned: set[jec.Var] = set()
+    if sizes:
+        primes = _primes(len(sizes), found.batched)
+        resized = call.resized(primes[0], _abstract_leaves(call, levels, primes))
+        edited = Edited(call.f, _with_probes)
+        # A program that depends on the size of its batch fails here, or comes out different.
+        with contextlib.suppress(Exception):
+            probed = resized.batched_jaxpr(edited)
+            positions = _positions(probed)
+            names = [*zip(primes, sizes, strict=True)]
+            for real, other in (
+                *_jaxpr.aligned(found.batched, probed, skip=_probe),
+                *_jaxpr.aligned(found.per_example, edited.jaxpr),
+            ):
+                aligned.add(real)
+                shape = _named(_shape(real), _shape(other), names)
+                if shape is not None:
+                    shapes[real] = shape
+    complete = all(
+        var in aligned
+        for jaxpr, _ in _jaxpr.walk(found.batched)
+        for eqn in jaxpr.eqns
+        for var in eqn.outvars
+    )
+    if not complete:
+        # The probes also tell at the size that the batch has, if only of what they stand behind.
+        with contextlib.suppress(Exception):
+            positions = _positions(call.batched_jaxpr(Edited(call.f, _with_probes)))
+            shapes |= _shapes_at(positions, found, sizes)
+    return Axes(sizes, shapes, positions, complete)
+
+
+def _shape(var: jec.Var) -> tuple[Any, ...]:
+    return tuple(getattr(var.aval, "shape", ()))
+
+
+def _shapes_at(
+    positions: Mapping[Output, int | None], found: SourceMap, sizes: Mapping[str, int]
+) -> dict[jec.Var, Shape]:
+    """Return the shapes of the batched results of equations, named where the probes say."""
+    jaxprs = [jaxpr for jaxpr, _ in _jaxpr.walk(found.per_example)]
+    made: dict[Place | None, list[jec.Var]] = {}
+    for jaxpr, _ in _jaxpr.walk(found.batched):
+        here: dict[Place | None, list[jec.Var]] = {}
+        for eqn in jaxpr.eqns:
+            here.setdefault((found.origins or {}).get(id(eqn)), []).extend(eqn.outvars)
+        made = here | made  # What stands outermost is the result.
+    shapes: dict[jec.Var, Shape] = {}
+    for (number, i, k), position in positions.items():
+        if position is None or not sizes:
+            continue
+        letter, size = next(iter(sizes.items()))
+        shape = list(_shape(jaxprs[number].eqns[i].outvars[k]))
+        whole = (*shape[:position], size, *shape[position:])
+        for var in reversed(made.get((number, i), [])):
+            if _shape(var) == whole:
+                shapes[var] = (*shape[:position], letter, *shape[position:])
+                break
+    return shapes
+
+
+def _named(real: Any, other: Any, names: list[tuple[int, str]]) -> Shape | None:
+    """Return a shape with its batch axes named, or None if it has none."""
+    if len(real) != len(other) or tuple(real) == tuple(other):
+        return None
+    shape: list[int | str] = []
+    for size, grown in zip(real, other, strict=True):
+        rest, parts = grown, []
+        if size != grown:
+            for prime, letter in names:
+                while rest and rest % prime == 0:
+                    rest //= prime
+                    parts.append(letter)
+        if parts and rest != 1:
+            parts.append(str(rest))
+        shape.append("·".join(parts) if parts else size)
+    return tuple(shape)
+
+
+def _with_probes(jaxpr: jec.ClosedJaxpr) -> AnyJaxpr:
+    """Return the jaxpr with a probe behind every value that an equation defines."""
+
+    def probe(number: int, jaxpr: jec.Jaxpr, eqns: list[jec.JaxprEqn]) -> jec.Jaxpr:
+        renamed: dict[Any, Any] = {}
+        probed: list[jec.JaxprEqn] = []
+
+        def read(atom: Any) -> Any:
+            return atom if isinstance(atom, jec.Literal) else renamed.get(atom, atom)
+
+        for i, eqn in enumerate(eqns):
+            probed.append(eqn.replace(invars=[read(atom) for atom in eqn.invars]))
+            for k, var in enumerate(eqn.outvars):
+                if isinstance(var, jec.DropVar) or not _is_plain(var.aval):
+                    continue
+                renamed[var] = jec.Var(var.aval)
+                params = {"place": (number, i, k), "axis": None}
+                probed.append(
+                    jec.new_jaxpr_eqn(
+                        [var], [renamed[var]], _probe, params, set(), eqn.source_info, eqn.ctx
+                    )
+                )
+        return jaxpr.replace(  # type: ignore[no-any-return]
+            eqns=probed, outvars=[read(atom) for atom in jaxpr.outvars]
+        )
+
+    return _jaxpr.rebuild(jaxpr, probe)
+
+
+def _is_plain(aval: Any) -> bool:
+    """Say whether a value can be passed through an operation: a reference cannot."""
+    return type(aval) is jax.core.ShapedArray
+
+
+def _positions(probed: jec.ClosedJaxpr) -> dict[Output, int | None]:
+    """Read the probes. Of a value that two calls batch differently nothing is known."""
+    found: dict[Output, set[int | None]] = {}
+    for jaxpr, _ in _jaxpr.walk(probed):
+        for eqn in jaxpr.eqns:
+            if eqn.primitive is _probe:
+                found.setdefault(eqn.params["place"], set()).add(eqn.params["axis"])
+    return {place: axes.pop() for place, axes in found.items() if len(axes) == 1}
+
+
+def _levels(call: Call) -> list[list[int | None]]:
+    """Return, for `f` and for each `jax.vmap` that `f` itself is, the axis of each leaf.
+
+    A function made by `jax.vmap` keeps the arguments of that call among its variables. Where they
+    are not found, only the outermost axis gets a name.
+    """
+    if call.axes is None:
+        return []
+    levels = [call.axes]
+    args, kwargs = jax.tree.unflatten(call.tree, call.leaves)
+    f: Any = call.f
+    while (variables := _vmap_variables(f)) is not None and len(levels) < len(LETTERS):
+        axes = leaf_axes(variables["in_axes"], args, kwargs)
+        if axes is None:
+            break
+        levels.append(axes)
+        f = variables["fun"]
+    return levels
+
+
+def _vmap_variables(f: Callable[..., Any]) -> dict[str, Any] | None:
+    """Return the variables of a function that `jax.vmap` made, or None for any other."""
+    while f is not None:
+        code = getattr(f, "__code__", None)
+        cells = getattr(f, "__closure__", None) or ()
+        variables = {}
+        for name, cell in zip(code.co_freevars if code else (), cells, strict=True):
+            variables[name] = cell.cell_contents
+        if {"fun", "in_axes", "out_axes"} <= variables.keys():
+            return variables
+        if set(variables) != {"fun"}:
+            return None
+        f = variables["fun"]
+    return None
+
+
+def _mapped_positions(levels: list[list[int | None]], leaf: int, rank: int) -> list[int | None]:
+    """Return for each level which axis of the whole leaf it maps."""
+    left = list(range(rank))
+    found: list[int | None] = []
+    for axes in levels:
+        axis = axes[leaf]
+        found.append(None if axis is None else left.pop(axis))
+    return found
+
+
+def _sizes(call: Call, levels: list[list[int | None]]) -> list[int]:
+    """Return the size of each level's axis."""
+    sizes: list[int | None] = [None] * len(levels)
+    if levels and call.vmap.axis_size is not None:
+        sizes[0] = call.vmap.axis_size
+    for index, leaf in enumerate(call.leaves):
+        shape = getattr(leaf, "shape", ())
+        for level, position in enumerate(_mapped_positions(levels, index, len(shape))):
+            if position is not None:
+                sizes[level] = shape[position]
+    known = [size for size in sizes if size is not None]
+    return known if len(known) == len(sizes) else known[:1]
+
+
+def _abstract_leaves(call: Call, levels: list[list[int | None]], primes: list[int]) -> list[Any]:
+    """Return the leaves with primes for the sizes of their mapped axes, and without values."""
+    leaves = []
+    for index, leaf in enumerate(call.leaves):
+        shape = list(getattr(leaf, "shape", ()))
+        positions = _mapped_positions(levels[: len(primes)], index, len(shape))
+        for prime, position in zip(primes, positions, strict=True):
+            if position is not None:
+                shape[position] = prime
+        if positions == [None] * len(positions):
+            leaves.append(leaf)
+        else:
+            leaves.append(jax.ShapeDtypeStruct(shape, leaf.dtype))
+    return leaves
+
+
+def _primes(count: int, jaxpr: jec.ClosedJaxpr) -> list[int]:
+    """Return primes that divide no size in a jaxpr."""
+    taken = {
+        size
+        for inner, _ in _jaxpr.walk(jaxpr)
+        for eqn in inner.eqns
+        for var in eqn.outvars
+        for size in getattr(var.aval, "shape", ())
+        if isinstance(size, int)
+    }
+    primes: list[int] = []
+    number = _FIRST_SIZE
+    while len(primes) < count:
+        if all(number % d for d in range(2, int(number**0.5) + 1)) and not any(
+            size and size % number == 0 for size in taken
+        ):
+            primes.append(number)
+        number += 2
+    return primes

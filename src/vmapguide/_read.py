@@ -1,0 +1,362 @@
+"""Reading jaxprs into plain data: names, types, and parameters as text.
+
+JAX versions spell some parameters differently; `_params` spells them alike.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import functools
+import inspect
+import itertools
+import re
+import string
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.extend.core as jec
+import numpy as np
+
+from vmapguide._jaxpr import AnyJaxpr, jaxprs_in, nested, opened, without_addresses
+from vmapguide._program import Equation, Literal, Param, Program, Type, Variable
+from vmapguide._source import is_library
+
+
+# These say which axes an equation works on. They are shown even where they equal a default.
+_ALWAYS_SHOWN = {"axis", "axes", "dimension", "dimension_numbers"}
+
+# The type of the result says these already.
+_REPEATS_OUTPUT = {"shape", "new_sizes", "dtype", "index_dtype", "preferred_element_type"}
+
+# Primitives that call a function once. Loops and branches are never folded away.
+_CALLS = {"jit", "custom_jvp_call", "custom_vjp_call"}
+
+# An argument's own name is used in the listing if it is short and reads as one word.
+_READABLE_NAME = re.compile(r"[\w.\[\]'\"]{1,24}")
+
+
+def read(
+    jaxpr: AnyJaxpr,
+    captured: Mapping[int, str] | None = None,
+    arguments: Sequence[str | None] | None = None,
+    shapes: Mapping[jec.Var, tuple[int | str, ...]] | None = None,
+) -> Reading:
+    """Read a jaxpr into plain data.
+
+    Args:
+        jaxpr: the jaxpr.
+        captured: what the user calls each captured array, by the array's `id`.
+        arguments: the arguments' names; by default those of the traced function's parameters.
+        shapes: shapes to show for some variables instead of their own, with named axes.
+
+    Returns:
+        The program. Arguments and constants keep their names; everything else is lettered a, b,
+        c, ... in order of definition, the letters of names in use left out. A jaxpr that several
+        equations share is read once, so they hold the same `Program` object.
+    """
+    if arguments is None:
+        arguments = opened(jaxpr).debug_info.arg_names or ()
+    return Reading(jaxpr, captured or {}, arguments, shapes or {})
+
+
+def unwrapped(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function that the user wrote, inside transformations and partials."""
+    while inner := getattr(f, "__wrapped__", f.func if isinstance(f, functools.partial) else None):
+        f = inner
+    return f
+
+
+def function_name(f: Callable[..., Any]) -> str:
+    """Return what the user calls a function."""
+    f = unwrapped(f)
+    return getattr(f, "__name__", type(f).__name__)
+
+
+def captured_names(f: Callable[..., Any]) -> dict[int, str]:
+    """Return what a function calls the arrays it uses but does not take as arguments.
+
+    Args:
+        f: the function; wrappers that say what they wrap are looked through.
+
+    Returns:
+        The names of arrays in the globals or closure of the function, or of functions of the
+        user's that it calls, such as `W` or `params['W']`, by the array's `id`.
+    """
+    names: dict[int, str] = {}
+    seen: set[int] = set()
+    functions = [unwrapped(f)]
+    while functions:
+        f = functions.pop(0)
+        if id(f) in seen or not inspect.isfunction(f):
+            continue
+        seen.add(id(f))
+        for name, value in _captured(f).items():
+            try:
+                leaves = jax.tree_util.tree_leaves_with_path(value)
+            except Exception:  # noqa: BLE001, S112
+                continue  # Flattening runs code of the user's, which may fail on its own.
+            for path, leaf in leaves:
+                names.setdefault(id(leaf), name + jax.tree_util.keystr(path))
+            if callable(value) and not is_library(_file(value)):
+                functions.append(unwrapped(value))
+    return names
+
+
+def _captured(f: types.FunctionType) -> dict[str, Any]:
+    """Return the variables that a function, or a function written inside it, takes from outside.
+
+    `inspect.getclosurevars` leaves out what only an inner function or a comprehension uses.
+    """
+    captured: dict[str, Any] = {}
+    codes = [f.__code__]
+    while codes:
+        code = codes.pop()
+        captured |= {name: f.__globals__[name] for name in code.co_names if name in f.__globals__}
+        codes += [const for const in code.co_consts if isinstance(const, types.CodeType)]
+    for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
+        try:
+            captured[name] = cell.cell_contents
+        except ValueError:
+            continue  # The variable is not assigned yet.
+    return captured
+
+
+def _file(f: Callable[..., Any]) -> str:
+    """Return the file a function was defined in, or "" if it has none."""
+    code = getattr(unwrapped(f), "__code__", None)
+    return code.co_filename if code else ""
+
+
+class Reading:
+    """A jaxpr that has been read, nested ones included.
+
+    Attributes:
+        program: the jaxpr as plain data.
+        equations: the plain data of every equation, by the equation's `id`.
+    """
+
+    def __init__(
+        self,
+        jaxpr: AnyJaxpr,
+        captured: Mapping[int, str],
+        arguments: Sequence[str | None],
+        shapes: Mapping[jec.Var, tuple[int | str, ...]],
+    ) -> None:
+        """Read a jaxpr; see `read`."""
+        self.equations: dict[int, Equation] = {}
+        self._shapes = shapes
+        self._names: dict[jec.Var, str] = {}
+        self._programs: dict[int, Program] = {}
+        for var, name in zip(opened(jaxpr).invars, arguments, strict=False):
+            if name and _READABLE_NAME.fullmatch(name) and name not in self._names.values():
+                self._names[var] = name
+        # One name is one array, wherever it is used.
+        taken = set(self._names.values())
+        self._captured: dict[int, str] = {}
+        for key, name in captured.items():
+            if name not in taken and _READABLE_NAME.fullmatch(name):
+                self._captured[key] = name
+                taken.add(name)
+        self._fresh = (name for name in _letters() if name not in taken)
+        self.program = self._program(jaxpr)
+
+    def _program(self, closed: AnyJaxpr) -> Program:
+        jaxpr = opened(closed)
+        if id(jaxpr) not in self._programs:
+            for var, value in zip(jaxpr.constvars, getattr(closed, "consts", ()), strict=False):
+                if id(value) in self._captured:
+                    self._names[var] = self._captured[id(value)]
+            # All variables of a level are lettered before those of the levels below it, so that
+            # folding a call away leaves no gap in the letters.
+            constants = tuple(map(self._variable, jaxpr.constvars))
+            arguments = tuple(map(self._variable, jaxpr.invars))
+            for eqn in jaxpr.eqns:
+                for var in eqn.outvars:
+                    self._variable(var)
+            self._programs[id(jaxpr)] = Program(
+                name=_function(jaxpr)[0],
+                constants=constants,
+                arguments=arguments,
+                equations=tuple(map(self._equation, jaxpr.eqns)),
+                results=tuple(map(self._atom, jaxpr.outvars)),
+            )
+        return self._programs[id(jaxpr)]
+
+    def _equation(self, eqn: jec.JaxprEqn) -> Equation:
+        inputs = tuple(map(self._atom, eqn.invars))
+        outputs = tuple(map(self._variable, eqn.outvars))
+        equation = Equation(
+            primitive=eqn.primitive.name,
+            params=tuple(self._param(name, value, eqn) for name, value in _params(eqn).items()),
+            inputs=inputs,
+            outputs=outputs,
+            library=eqn.primitive.name in _CALLS and all(map(_wholly_library, nested(eqn))),
+        )
+        self.equations[id(eqn)] = equation
+        return equation
+
+    def _param(self, name: str, value: Any, eqn: jec.JaxprEqn) -> Param:
+        programs = tuple(map(self._program, jaxprs_in(value)))
+        if programs:
+            return Param(name, programs=programs)
+        return Param(name, text=_text(value), default=_is_default(name, value, eqn))
+
+    def _variable(self, var: jec.Var) -> Variable:
+        if isinstance(var, jec.DropVar):
+            return Variable("_", self._type(var))
+        if var not in self._names:
+            self._names[var] = next(self._fresh)
+        return Variable(self._names[var], self._type(var))
+
+    def _type(self, var: jec.Var) -> Type:
+        kind = _type(var.aval)
+        if var in self._shapes and kind.shape is not None:
+            return dataclasses.replace(kind, shape=self._shapes[var])
+        return kind
+
+    def _atom(self, atom: jec.Var | jec.Literal) -> Variable | Literal:
+        if not isinstance(atom, jec.Literal):
+            return self._variable(atom)
+        kind = _type(atom.aval)
+        # An operation's operands have one dtype, so that of a literal is worth saying only
+        # where it is not the one that its spelling suggests.
+        usual = kind.shape == () and kind.dtype in {"f32", "i32", "bool"}
+        suffix = "" if usual else f":{kind}"
+        return Literal(_text(atom.val) + suffix)
+
+
+def _letters() -> Iterator[str]:
+    """Yield a, b, ..., z, ba, bb, ...: the names JAX's own printer uses."""
+    for number in itertools.count():
+        name, rest = "", number
+        while rest or not name:
+            rest, digit = divmod(rest, 26)
+            name = string.ascii_lowercase[digit] + name
+        yield name
+
+
+def _function(jaxpr: jec.Jaxpr) -> tuple[str, str]:
+    """Return the name and the file of the function a jaxpr was traced from."""
+    name, _, place = (jaxpr.debug_info.func_src_info or "").partition(" at ")
+    return name, place.rpartition(":")[0]
+
+
+def _wholly_library(jaxpr: jec.Jaxpr, memo: dict[int, bool] | None = None) -> bool:
+    """Say whether a jaxpr and all nested in it were traced from installed code."""
+    memo = {} if memo is None else memo
+    if id(jaxpr) not in memo:
+        memo[id(jaxpr)] = is_library(_function(jaxpr)[1]) and all(
+            _wholly_library(inner, memo) for eqn in jaxpr.eqns for inner in nested(eqn)
+        )
+    return memo[id(jaxpr)]
+
+
+def _params(eqn: jec.JaxprEqn) -> Mapping[str, Any]:
+    """Return an equation's parameters, spelled alike on every JAX version."""
+    params = dict(eqn.params)
+    if eqn.primitive.name in _CALLS and "name" not in params:
+        # custom_jvp_call and custom_vjp_call leave it to their jaxpr to know the name.
+        params["name"] = _function(next(nested(eqn)))[0]
+    if eqn.primitive.name == "scan" and "ft_in" in params:
+        # JAX 0.11 says with trees what it said with counts.
+        consts, carry, _ = params.pop("ft_in").unpack()
+        params.pop("ft_out")
+        params |= {"num_consts": len(consts.vals), "num_carry": len(carry.vals)}
+    programs = {name for name, value in params.items() if [*jaxprs_in(value)]}
+    return dict(sorted(params.items(), key=lambda p: (p[0] != "name", p[0] in programs)))
+
+
+def _is_default(name: str, value: Any, eqn: jec.JaxprEqn) -> bool:
+    """Say whether a parameter is empty, or what JAX's public function would have passed."""
+    if name in _ALWAYS_SHOWN:
+        return False
+    if name.startswith("num_") and value == 0:
+        return True
+    if name in _REPEATS_OUTPUT and eqn.outvars:
+        aval: Any = eqn.outvars[0].aval
+        if value == aval.shape or _text(value) == _text(aval.dtype):
+            return True
+    if _all(_is_empty, value):
+        return True
+    defaults = _public_default(eqn.primitive.name, name), _jit_defaults().get(name)
+    return any(_all(functools.partial(_same, default), value) for default in defaults)
+
+
+def _all(test: Callable[[Any], bool], value: Any) -> bool:
+    """Apply a test to a value or, where it has one entry for each operand, to every entry."""
+    return all(map(test, value)) if isinstance(value, (tuple, list)) else test(value)
+
+
+def _same(default: Any, value: Any) -> bool:
+    return type(value) is type(default) and bool(np.all(value == default))
+
+
+def _is_empty(value: Any) -> bool:
+    if value is None or value is False:
+        return True
+    if callable(value) or type(value).__name__ == "WrappedFun":
+        # JAX's own functions are rules of other transformations, not part of this program.
+        return (getattr(value, "__module__", None) or "").startswith("jax.")
+    return isinstance(value, (str, tuple, list, dict)) and not value
+
+
+@functools.cache
+def _public_default(primitive: str, name: str) -> Any:
+    """Return the default of the `jax.lax` function a primitive is named after, or None."""
+    try:
+        parameters = inspect.signature(getattr(jax.lax, primitive)).parameters
+    except (AttributeError, TypeError, ValueError):
+        return None
+    default = parameters[name].default if name in parameters else None
+    return None if default is inspect.Parameter.empty else default
+
+
+@functools.cache
+def _jit_defaults() -> Mapping[str, Any]:
+    """Return the parameters of a `jit` without options, but for its name and jaxpr."""
+    (eqn,) = opened(jax.make_jaxpr(jax.jit(lambda x: x + 1))(0.0)).eqns
+    return {
+        name: value[0] if isinstance(value, tuple) and value else value
+        for name, value in eqn.params.items()
+        if name not in ("name", "jaxpr")
+    }
+
+
+def _text(value: Any) -> str:  # noqa: C901, PLR0911 - one case for each kind of value.
+    """Return a parameter as text: NumPy scalars as numbers, dtypes and functions by name."""
+    match value:
+        case np.generic():
+            return _text(value.item())
+        case np.ndarray() if value.ndim == 0:
+            return _text(value.item())
+        case enum.Enum():
+            return str(value)
+        case type() if issubclass(value, np.generic):
+            return np.dtype(value).name
+        case tuple() if hasattr(value, "_fields"):
+            fields = zip(value._fields, value, strict=True)
+            return f"{type(value).__name__}({', '.join(f'{k}={_text(v)}' for k, v in fields)})"
+        case tuple():
+            return f"({', '.join(map(_text, value))}{',' if len(value) == 1 else ''})"
+        case list():
+            return f"[{', '.join(map(_text, value))}]"
+        case dict():
+            return "{" + ", ".join(f"{_text(k)}: {_text(v)}" for k, v in value.items()) + "}"
+        case np.dtype():
+            return value.name
+    name = getattr(value, "__name__", None)
+    if callable(value) and isinstance(name, str):
+        return name
+    return without_addresses(value)
+
+
+def _type(aval: Any) -> Type:
+    text = aval.str_short(short_dtypes=True)
+    dtype, bracket, _ = text.partition("[")
+    shape = getattr(aval, "shape", None)
+    if shape is not None and text == f"{dtype}[{','.join(map(str, shape))}]" and bracket:
+        return Type(dtype, tuple(shape), weak=bool(getattr(aval, "weak_type", False)))
+    return Type(text, None)
