@@ -89,6 +89,22 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def corpus(session: nox.Session) -> None:
+    """Explain all calls of JAX's own test list; the totals go to the site's status page."""
+    install(session, "test")
+    results = DOCS / "project" / "corpus.json"
+    environment = {"VMAPGUIDE_CORPUS": "all", "VMAPGUIDE_CORPUS_OUT": str(results.resolve())}
+    session.run("pytest", "-s", "tests/corpus", *session.posargs, env=environment)
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Measure what an explanation costs, side by side with plain tracing."""
+    install(session)
+    session.run("python", "benchmarks/explain.py", *session.posargs)
+
+
+@nox.session(default=False)
 def linkcheck(session: nox.Session) -> None:
     """Check the external links and inventories. Needs the network; never part of the gate."""
     install(session, "docs")

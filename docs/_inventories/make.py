@@ -88,7 +88,7 @@ def write(path: Path, project: str, version: str, entries: Iterator[Entry]) -> N
     path.write_bytes(head.encode() + zlib.compress(lines.encode(), 9))
     # Read it back, so that a malformed file fails here and not in somebody's build.
     found = sphinx.util.inventory.InventoryFile.loads(path.read_bytes(), uri="")
-    print(f"{path.name}: {sum(map(len, found.data.values()))} names of {project} {version}")  # noqa: T201
+    print(f"{path.name}: {sum(map(len, found.data.values()))} names of {project} {version}")
 
 
 if __name__ == "__main__":

@@ -225,7 +225,9 @@ class Reading:
         # where it is not the one that its spelling suggests.
         usual = kind.shape == () and kind.dtype in {"f32", "i32", "bool"}
         suffix = "" if usual else f":{kind}"
-        return Literal(_text(atom.val) + suffix)
+        # As a number of its own type: 0.1, and not the double next to the f32 that it is.
+        value = np.asarray(atom.val, atom.aval.dtype)[()]
+        return Literal(str(value) + suffix)
 
 
 def _letters() -> Iterator[str]:

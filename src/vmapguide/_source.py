@@ -55,7 +55,7 @@ class Source:
 
     @property
     def expression(self) -> str:
-        """The piece itself: the sub-expression that made the equation, with its line breaks."""
+        """The sub-expression that made the equation, with its line breaks."""
         lines = self.text.split("\n")
         lines[-1] = lines[-1][: self.end_column - self.indentation]
         lines[0] = lines[0][self.column - self.indentation :]

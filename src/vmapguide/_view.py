@@ -6,6 +6,7 @@ Pure functions of plain data, like `_render`, whose tokens they print.
 from __future__ import annotations
 
 import html as escape
+import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -242,6 +243,20 @@ def _wrapped(text: str, width: int, hang: int = 0) -> list[str]:
         break_on_hyphens=False,
     )
     return wrapper.wrap(text)
+
+
+def coloured(text: str) -> str:
+    """Return a printed view with a terminal's colours: axes, the user's lines, what is layout."""
+    lines = []
+    for line in text.split("\n"):
+        if re.match(r"\d+  ", line):
+            lines.append(f"\x1b[1m{line}\x1b[0m")
+        elif line.endswith("layout"):
+            lines.append(f"\x1b[2m{line}\x1b[0m")
+        else:
+            # A capital letter alone among the sizes of a type is a batch axis.
+            lines.append(re.sub(r"(?<=[\[,·])[B-H](?=[\],·])", "\x1b[33m\\g<0>\x1b[39m", line))
+    return "\n".join(lines)
 
 
 # -- HTML -------------------------------------------------------------------
