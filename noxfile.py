@@ -47,6 +47,8 @@ def docs(session: nox.Session) -> None:
         serve = input("Serve the guide and rebuild it on save? [y/N] ").strip().lower() == "y"
     if serve:
         watch = ["--watch", "src", "--watch", "CHANGELOG.md", "--watch", "CONTRIBUTING.md"]
+        # What a build writes beside its pages must not start the next one.
+        watch += ["--re-ignore", r"docs/_build/|__pycache__"]
         session.run("sphinx-autobuild", *watch, "-n", "-T", str(DOCS), str(html))
         return
     started = time.monotonic()
