@@ -2,10 +2,10 @@
 
 Two things tell. A dimension that grows with the batch holds the batch axis: so batch once more, at
 an abstract size that is a prime and divides no other size, and look for its multiples. And an
-identity operation with a batching rule of its own, a probe, is told by `jax.vmap` where the axis
-is: so put one behind every value of the per-example program. Both are done in one trace, which is
-then thrown away; its equations are lined up with those of the real one, and where they do not line
-up, nothing is claimed.
+identity operation with a batching rule of its own, a probe, is told by `jax.vmap` where the axes of
+its operands are: so put one at the end of every jaxpr of the per-example program, with all values
+of that jaxpr for operands. Both are done in one trace, which is then thrown away; its equations are
+lined up with those of the real one, and where they do not line up, nothing is claimed.
 """
 
 from __future__ import annotations
@@ -35,14 +35,15 @@ LETTERS = "BCDEFGH"
 _FIRST_SIZE = 1009
 
 _probe = jec.Primitive("vmapguide_probe")
-_probe.def_impl(lambda x, **_: x)
-_probe.def_abstract_eval(lambda aval, **_: aval)
+_probe.multiple_results = True
+_probe.def_impl(lambda *values, **_: [*values])
+_probe.def_abstract_eval(lambda *avals, **_: [*avals])
 
 
-def _batch_probe(args: Any, dims: Any, *, place: Any, axis: Any) -> Any:
-    """Pass a value through and note where its batch axis is."""
-    del axis
-    return _probe.bind(*args, place=place, axis=dims[0]), dims[0]
+def _batch_probe(args: Any, dims: Any, *, places: Any, axes: Any) -> Any:
+    """Pass values through and note where their batch axes are."""
+    del axes
+    return _probe.bind(*args, places=places, axes=tuple(dims)), dims
 
 
 batching.primitive_batchers[_probe] = _batch_probe
@@ -77,16 +78,19 @@ def find_axes(call: Call, found: SourceMap) -> Axes:
     if sizes:
         primes = _primes(len(sizes), found.batched)
         resized = call.resized(primes[0], _abstract_leaves(call, levels, primes))
-        edited = Edited(call.f, _with_probes)
+        # Without a name for the axis, and without an axis inside that is resized too, `f` cannot
+        # know the size: its trace on one example is the same, and tracing is most of the cost.
+        same = call.vmap.axis_name is None and len(primes) == 1
+        edited = Edited(call.f, _with_probes, found.traced if same else None)
         # A program that depends on the size of its batch fails here, or comes out different.
         with contextlib.suppress(Exception):
             probed = resized.batched_jaxpr(edited)
             positions = _positions(probed)
             names = [*zip(primes, sizes, strict=True)]
-            for real, other in (
-                *_jaxpr.aligned(found.batched, probed, skip=_probe),
-                *_jaxpr.aligned(found.per_example, edited.jaxpr),
-            ):
+            pairs = [*_jaxpr.aligned(found.batched, probed, skip=_probe)]
+            if edited.traced is not None and edited.traced is not found.traced:
+                pairs += _jaxpr.aligned(found.per_example, edited.traced.jaxpr)
+            for real, other in pairs:
                 aligned.add(real)
                 shape = _named(_shape(real), _shape(other), names)
                 if shape is not None:
@@ -102,11 +106,26 @@ def find_axes(call: Call, found: SourceMap) -> Axes:
         with contextlib.suppress(Exception):
             positions = _positions(call.batched_jaxpr(Edited(call.f, _with_probes)))
             shapes |= _shapes_at(positions, found, sizes)
+        shapes |= _argument_shapes(call, found, sizes)
     return Axes(sizes, shapes, positions, complete)
 
 
 def _shape(var: jec.Var) -> tuple[Any, ...]:
     return tuple(getattr(var.aval, "shape", ()))
+
+
+def _argument_shapes(
+    call: Call, found: SourceMap, sizes: Mapping[str, int]
+) -> dict[jec.Var, Shape]:
+    """Return the shapes of the mapped arguments, named where `in_axes` says."""
+    axes = [axis for axis, traced in zip(call.axes or (), call.traced, strict=True) if traced]
+    shapes: dict[jec.Var, Shape] = {}
+    for var, axis in zip(_jaxpr.opened(found.batched).invars, axes, strict=True):
+        if axis is not None and sizes:
+            shape: list[Any] = list(_shape(var))
+            shape[axis] = next(iter(sizes))
+            shapes[var] = tuple(shape)
+    return shapes
 
 
 def _shapes_at(
@@ -153,30 +172,29 @@ def _named(real: Any, other: Any, names: list[tuple[int, str]]) -> Shape | None:
 
 
 def _with_probes(jaxpr: jec.ClosedJaxpr) -> AnyJaxpr:
-    """Return the jaxpr with a probe behind every value that an equation defines."""
+    """Return the jaxpr with a probe at its end, of every value that an equation defines.
+
+    One probe of many values costs next to nothing, many probes of one as much as the program.
+    """
 
     def probe(number: int, jaxpr: jec.Jaxpr, eqns: list[jec.JaxprEqn]) -> jec.Jaxpr:
-        renamed: dict[Any, Any] = {}
-        probed: list[jec.JaxprEqn] = []
-
-        def read(atom: Any) -> Any:
-            return atom if isinstance(atom, jec.Literal) else renamed.get(atom, atom)
-
-        for i, eqn in enumerate(eqns):
-            probed.append(eqn.replace(invars=[read(atom) for atom in eqn.invars]))
-            for k, var in enumerate(eqn.outvars):
-                if isinstance(var, jec.DropVar) or not _is_plain(var.aval):
-                    continue
-                renamed[var] = jec.Var(var.aval)
-                params = {"place": (number, i, k), "axis": None}
-                probed.append(
-                    jec.new_jaxpr_eqn(
-                        [var], [renamed[var]], _probe, params, set(), eqn.source_info, eqn.ctx
-                    )
-                )
-        return jaxpr.replace(  # type: ignore[no-any-return]
-            eqns=probed, outvars=[read(atom) for atom in jaxpr.outvars]
+        values = {
+            var: (number, i, k)
+            for i, eqn in enumerate(eqns)
+            for k, var in enumerate(eqn.outvars)
+            if not isinstance(var, jec.DropVar) and _is_plain(var.aval)
+        }
+        if not values:
+            return jaxpr.replace(eqns=eqns)  # type: ignore[no-any-return]
+        # The results are what comes out of the probe, so that it is not dead code.
+        passed: dict[Any, Any] = {var: jec.Var(var.aval) for var in values}
+        last = eqns[-1]
+        params = {"places": tuple(values.values()), "axes": (None,) * len(values)}
+        end = jec.new_jaxpr_eqn(
+            [*values], [*passed.values()], _probe, params, set(), last.source_info, last.ctx
         )
+        outvars = [v if isinstance(v, jec.Literal) else passed.get(v, v) for v in jaxpr.outvars]
+        return jaxpr.replace(eqns=[*eqns, end], outvars=outvars)  # type: ignore[no-any-return]
 
     return _jaxpr.rebuild(jaxpr, probe)
 
@@ -192,7 +210,8 @@ def _positions(probed: jec.ClosedJaxpr) -> dict[Output, int | None]:
     for jaxpr, _ in _jaxpr.walk(probed):
         for eqn in jaxpr.eqns:
             if eqn.primitive is _probe:
-                found.setdefault(eqn.params["place"], set()).add(eqn.params["axis"])
+                for place, axis in zip(eqn.params["places"], eqn.params["axes"], strict=True):
+                    found.setdefault(place, set()).add(axis)
     return {place: axes.pop() for place, axes in found.items() if len(axes) == 1}
 
 

@@ -17,17 +17,20 @@ class Type:
 
     `shape` is None for what has no shape of its own to show (tokens, references): then `dtype`
     holds the whole text. A dimension is an int, or a string where an axis has a name (`"B"`).
+    `suffix` is what JAX prints behind the shape of a value that is not alike on all devices.
     """
 
     dtype: str
     shape: tuple[int | str, ...] | None
     weak: bool = False
+    suffix: str = ""
 
     def __str__(self) -> str:
         """Return the type as text; weak ones with the star of JAX's promotion table: `f32*[]`."""
         if self.shape is None:
             return self.dtype
-        return f"{self.dtype}{'*' if self.weak else ''}[{','.join(map(str, self.shape))}]"
+        sizes = ",".join(map(str, self.shape))
+        return f"{self.dtype}{'*' if self.weak else ''}[{sizes}]{self.suffix}"
 
 
 @dataclass(frozen=True)

@@ -149,12 +149,14 @@ class Reading:
         self.equations: dict[int, Equation] = {}
         self._shapes = shapes
         self._names: dict[jec.Var, str] = {}
+        self._variables: dict[jec.Var, Variable] = {}
         self._programs: dict[int, Program] = {}
-        for var, name in zip(opened(jaxpr).invars, arguments, strict=False):
-            if name and _READABLE_NAME.fullmatch(name) and name not in self._names.values():
-                self._names[var] = name
         # One name is one array, wherever it is used.
-        taken = set(self._names.values())
+        taken: set[str] = set()
+        for var, name in zip(opened(jaxpr).invars, arguments, strict=False):
+            if name and _READABLE_NAME.fullmatch(name) and name not in taken:
+                self._names[var] = name
+                taken.add(name)
         self._captured: dict[int, str] = {}
         for key, name in captured.items():
             if name not in taken and _READABLE_NAME.fullmatch(name):
@@ -207,9 +209,11 @@ class Reading:
     def _variable(self, var: jec.Var) -> Variable:
         if isinstance(var, jec.DropVar):
             return Variable("_", self._type(var))
-        if var not in self._names:
-            self._names[var] = next(self._fresh)
-        return Variable(self._names[var], self._type(var))
+        if var not in self._variables:
+            if var not in self._names:
+                self._names[var] = next(self._fresh)
+            self._variables[var] = Variable(self._names[var], self._type(var))
+        return self._variables[var]
 
     def _type(self, var: jec.Var) -> Type:
         kind = _type(var.aval)
@@ -226,7 +230,8 @@ class Reading:
         usual = kind.shape == () and kind.dtype in {"f32", "i32", "bool"}
         suffix = "" if usual else f":{kind}"
         # As a number of its own type: 0.1, and not the double next to the f32 that it is.
-        value = np.asarray(atom.val, atom.aval.dtype)[()]
+        aval: Any = atom.aval
+        value = np.asarray(atom.val, aval.dtype)[()]
         return Literal(str(value) + suffix)
 
 
@@ -357,8 +362,9 @@ def _text(value: Any) -> str:  # noqa: C901, PLR0911 - one case for each kind of
 
 def _type(aval: Any) -> Type:
     text = aval.str_short(short_dtypes=True)
-    dtype, bracket, _ = text.partition("[")
+    parts = re.fullmatch(r"([^\[]+)\[([^\]]*)\](\{.*\})?", text)
     shape = getattr(aval, "shape", None)
-    if shape is not None and text == f"{dtype}[{','.join(map(str, shape))}]" and bracket:
-        return Type(dtype, tuple(shape), weak=bool(getattr(aval, "weak_type", False)))
-    return Type(text, None)
+    if parts is None or shape is None or parts[2] != ",".join(map(str, shape)):
+        return Type(text, None)
+    weak = bool(getattr(aval, "weak_type", False))
+    return Type(parts[1], tuple(shape), weak, parts[3] or "")

@@ -226,7 +226,7 @@ def _type(kind: Type) -> list[Token]:
             inner.append(Token(part, "axis" if is_axis else "type"))
         inner.append(Token(",", "type"))
     inner = inner[:-1]
-    return [Token(before + "[", "type"), *inner, Token("]", "type")]
+    return [Token(before + "[", "type"), *inner, Token("]" + kind.suffix, "type")]
 
 
 def _atom(atom: Variable | Literal) -> list[Token]:

@@ -7,10 +7,12 @@ internals: frames are asked for by duck typing, and where they are missing there
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import functools
 import itertools
 import linecache
+import os
 import sysconfig
 import textwrap
 import types
@@ -23,10 +25,13 @@ import jax
 
 # Where installed code lives: the standard library, site-packages, and JAX itself wherever it is.
 _LIBRARY_ROOTS = tuple(
-    {sysconfig.get_path(key) for key in ("stdlib", "platstdlib", "purelib", "platlib")}
-    | {str(Path(jax.__file__).parent)}
+    f"{root}{os.sep}"
+    for root in {
+        str(Path(jax.__file__).parent),
+        *(sysconfig.get_path(key) for key in ("stdlib", "platstdlib", "purelib", "platlib")),
+    }
 )
-_HERE = str(Path(__file__).parent)
+_HERE = f"{Path(__file__).parent}{os.sep}"
 
 
 @dataclass(frozen=True)
@@ -83,26 +88,33 @@ def of_equation(eqn: Any) -> Source | None:
             # Beyond this is whoever called vmapguide, not the function that is explained.
             return None
         if not is_library(path) and not path.startswith("<frozen"):
-            return _piece(code, instruction)
+            return _piece(path, code, instruction)
     return None
 
 
+def forget() -> None:
+    """Forget what files said: they may have been edited since."""
+    _piece.cache_clear()
+    _nodes.cache_clear()
+
+
 @functools.lru_cache(maxsize=65536)
-def _piece(code: types.CodeType, instruction: int) -> Source | None:
-    positions = next(_from(code, instruction // 2), None)
+def _piece(path: str, code: types.CodeType, instruction: int) -> Source | None:
+    # The path is asked for apart, since equal code in two files is equal.
+    positions = next(itertools.islice(code.co_positions(), instruction // 2, None), None)
     if positions is None or None in positions:
         return None
-    line, end_line, start, end = positions
-    lines = [linecache.getline(code.co_filename, n) for n in range(line, end_line + 1)]
-    if not _is_source_of(code) or not all(lines):
+    line, end_line, start, end = (number for number in positions if number is not None)
+    if not _is_source_of(path, code, (line, end_line, start, end)):
         return None
+    lines = [linecache.getline(path, n) for n in range(line, end_line + 1)]
     # Python counts columns in bytes of UTF-8.
     column = len(lines[0].encode()[:start].decode(errors="replace"))
     end_column = len(lines[-1].encode()[:end].decode(errors="replace"))
     text = "\n".join(line.rstrip("\n") for line in lines)
     dedented = textwrap.dedent(text)
     return Source(
-        file=code.co_filename,
+        file=path,
         line=line,
         end_line=end_line,
         column=column,
@@ -113,19 +125,43 @@ def _piece(code: types.CodeType, instruction: int) -> Source | None:
     )
 
 
-def _from(code: types.CodeType, index: int) -> Any:
-    return itertools.islice(code.co_positions(), index, None)
-
-
-def _is_source_of(code: types.CodeType) -> bool:
-    """Say whether the file's lines are those that the code was compiled from.
+def _is_source_of(path: str, code: types.CodeType, span: tuple[int, int, int, int]) -> bool:
+    """Say whether a file's text is what the code was compiled from.
 
     Code made by `exec` may claim the name of a file that says something else, and a file may have
-    been edited since. The line on which a function starts has to name it.
+    been edited since. So the function has to start where the code says, under the name that the
+    code has, and an expression has to be exactly where the code says that one is.
     """
-    first = linecache.getline(code.co_filename, code.co_firstlineno)
-    if code.co_name == "<lambda>":
-        return "lambda" in first
-    if code.co_name.startswith("<"):
-        return bool(first)
-    return code.co_name in first or first.lstrip().startswith("@")
+    spans, functions = _nodes(path)
+    is_named = code.co_name == "<lambda>" or not code.co_name.startswith("<")
+    if is_named and (code.co_name, code.co_firstlineno) not in functions:
+        return False
+    line, end_line, _, end = span
+    # A method that is called on a line of its own starts there for Python, and not where the
+    # expression does.
+    return span in spans or any(
+        (last, column) == (end_line, end) and first < line for first, last, _, column in spans
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def _nodes(
+    path: str,
+) -> tuple[frozenset[tuple[int, int, int, int]], frozenset[tuple[str, int]]]:
+    """Return where a file's expressions and statements are, and its functions' names and lines."""
+    try:
+        tree = ast.parse("".join(linecache.getlines(path)))
+    except (SyntaxError, ValueError):
+        return frozenset(), frozenset()
+    spans = set()
+    functions = set()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.expr, ast.stmt)):
+            ends = node.end_lineno or node.lineno, node.end_col_offset or 0
+            spans.add((node.lineno, ends[0], node.col_offset, ends[1]))
+        if isinstance(node, ast.Lambda):
+            functions.add(("<lambda>", node.lineno))
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            functions.add((node.name, first))
+    return frozenset(spans), frozenset(functions)

@@ -19,7 +19,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.extend.core as jec
@@ -131,6 +131,13 @@ class Call:
         return self.batched_jaxpr(self.f)
 
 
+class Traced(NamedTuple):
+    """The jaxpr of a function on one example, and the tree of its results."""
+
+    jaxpr: jec.ClosedJaxpr
+    results: Any
+
+
 class Edited:
     """A function that computes what another one does, by way of its edited jaxpr.
 
@@ -138,11 +145,16 @@ class Edited:
     `in_axes`, axis names and everything else are the business of the real `jax.vmap`.
     """
 
-    def __init__(self, f: Callable[..., Any], edit: Callable[[jec.ClosedJaxpr], Any]) -> None:
-        """Take the function, and what to do with its jaxpr."""
+    def __init__(
+        self,
+        f: Callable[..., Any],
+        edit: Callable[[jec.ClosedJaxpr], Any],
+        traced: Traced | None = None,
+    ) -> None:
+        """Take the function, what to do with its jaxpr, and its trace if it is known."""
         self.f = f
         self.edit = edit
-        self.jaxpr: jec.ClosedJaxpr
+        self.traced = traced
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Trace the function on one example, edit the jaxpr and evaluate it."""
@@ -156,9 +168,11 @@ class Edited:
             return self.f(*args, **kwargs)
 
         tracers = [leaf for leaf, traced in zip(leaves, is_traced, strict=True) if traced]
-        self.jaxpr, shapes = jax.make_jaxpr(per_example, return_shape=True)(*tracers)
-        results = jec.jaxpr_as_fun(self.edit(self.jaxpr))(*tracers)
-        return jax.tree.unflatten(jax.tree.structure(shapes), results)
+        if self.traced is None:
+            jaxpr, shapes = jax.make_jaxpr(per_example, return_shape=True)(*tracers)
+            self.traced = Traced(jaxpr, jax.tree.structure(shapes))
+        results = jec.jaxpr_as_fun(self.edit(self.traced.jaxpr))(*tracers)
+        return jax.tree.unflatten(self.traced.results, results)
 
 
 @dataclass(frozen=True)
@@ -166,16 +180,21 @@ class SourceMap:
     """The jaxprs of `f` and of `jax.vmap(f)`, and how they hang together.
 
     Attributes:
-        per_example: the jaxpr of `f` on one example.
+        traced: the jaxpr of `f` on one example, and the tree of its results.
         batched: the jaxpr of `jax.vmap(f)`: plain vmap's, always.
         origins: for every equation of `batched`, nested ones included, by its `id`: the place of
             the equation of `per_example` that it came from; None for the boundary. None in the
             place of the whole if the tags disturbed the trace.
     """
 
-    per_example: jec.ClosedJaxpr
+    traced: Traced
     batched: jec.ClosedJaxpr
     origins: Mapping[int, Place | None] | None
+
+    @property
+    def per_example(self) -> jec.ClosedJaxpr:
+        """The jaxpr of `f` on one example."""
+        return self.traced.jaxpr
 
 
 def source_map(call: Call) -> SourceMap:
@@ -188,7 +207,8 @@ def source_map(call: Call) -> SourceMap:
     edited = Edited(call.f, _tag)
     tagged = call.batched_jaxpr(edited)
     origins = _origins(batched, tagged) if _jaxpr.equal(batched, tagged) else None
-    return SourceMap(edited.jaxpr, batched, origins)
+    assert edited.traced is not None  # noqa: S101 - `jax.vmap` has called it.
+    return SourceMap(edited.traced, batched, origins)
 
 
 def _tag(jaxpr: jec.ClosedJaxpr) -> AnyJaxpr:

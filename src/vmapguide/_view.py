@@ -173,8 +173,9 @@ def text(view: View, width: int) -> str:
     notes = [len(note) for row in shown for _, note in made(row)]
     room = width - _INDENT - 2 * _GAP - max(notes, default=0)
     left = min(max(lefts, default=0), room // 2)
+    right = room - left
     for group in groups(view):
-        lines += ["", *_group_text(group, left, max(room - left, 24))]
+        lines += ["", *_group_text(group, left, right)]
     return "\n".join(line.rstrip() for line in [*lines, "", *_wrapped(summary(view), width)])
 
 

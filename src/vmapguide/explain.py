@@ -24,8 +24,10 @@ from vmapguide._source import Source
 # operands line up.
 LAYOUT = frozenset({"broadcast_in_dim", "copy", "reshape", "squeeze", "transpose"})
 
-# Operations that call Python: `vmap` runs some of them once for each example, unrolled.
-_CALLBACKS = frozenset({"debug_callback", "debug_print", "io_callback", "pure_callback"})
+# Operations that call Python: `vmap` runs those that print once for each example, unrolled, and
+# the others too if they ask for it.
+_PRINTS = frozenset({"debug_callback", "debug_print"})
+_CALLBACKS = frozenset({"io_callback", "pure_callback"})
 
 _LOOPS = frozenset({"scan", "while"})
 
@@ -43,7 +45,8 @@ class Step:
             moved or added. `rewritten`: it became other primitives. `all branches`: a `cond`
             whose predicate is mapped runs every branch for every example. `slowest example`: a
             loop whose predicate is mapped runs until the last example is done. `one by one`: a
-            loop over the examples, or one operation for each of them.
+            loop over the examples, or one operation for each of them. `unknown` if the explanation
+            is not complete.
         batch_axes: for each output the position of the batch axis in the batched value, None
             for an unmapped one; None in the place of the whole if it is not known.
         source: the user's code that made the equation, or that called the library code which
@@ -85,13 +88,24 @@ class Explanation:
     sizes: Mapping[str, int]
     complete: bool
     _call: str
-    _one: _read.Reading
-    _all: _read.Reading
+    _captured: Mapping[int, str]
+    _arguments: tuple[str, ...]
+    _shapes: Mapping[jec.Var, tuple[int | str, ...]]
 
     @property
     def batch_size(self) -> int | None:
         """The size of the batch axis; None if it could not be found."""
         return self.sizes.get("B")
+
+    # Texts are made when something is shown: who wants the steps alone does not wait for them.
+
+    @functools.cached_property
+    def _one(self) -> _read.Reading:
+        return _read.read(self.per_example, self._captured, self._arguments, self._shapes)
+
+    @functools.cached_property
+    def _all(self) -> _read.Reading:
+        return _read.read(self.batched, self._captured, self._arguments, self._shapes)
 
     def to_dict(self) -> dict[str, object]:
         """Return the explanation as plain data, ready for `json.dumps`.
@@ -188,8 +202,8 @@ def explain(
 ) -> Callable[..., Explanation]:
     """Make a function that explains `jax.vmap(f)`: put it where `jax.vmap` stood.
 
-    `f` is traced, three times, and not run: Python code in it, such as `print`, runs each time.
-    The cost is a few times that of `jax.make_jaxpr(jax.vmap(f))`, linear in the equations.
+    `f` is traced, two or three times, and not run: Python code in it, such as `print`, runs each
+    time. The cost is a few times that of `jax.make_jaxpr(jax.vmap(f))`, linear in the equations.
 
     Args:
         f: the function of one example.
@@ -227,6 +241,7 @@ def explain(
 
     @functools.wraps(f)
     def explain_call(*args: Any, **kwargs: Any) -> Explanation:
+        _source.forget()
         call = _sourcemap.Call(f, vmap, args, kwargs)
         try:
             found = _sourcemap.source_map(call)
@@ -241,7 +256,6 @@ def explain(
 
 def _explanation(call: _sourcemap.Call, found: _sourcemap.SourceMap) -> Explanation:
     axes = _axes.find_axes(call, found)
-    captured = _read.captured_names(call.f)
     groups: dict[Place | None, list[jec.JaxprEqn]] = {}
     for jaxpr, _ in _jaxpr.walk(found.batched):
         for eqn in jaxpr.eqns:
@@ -256,8 +270,9 @@ def _explanation(call: _sourcemap.Call, found: _sourcemap.SourceMap) -> Explanat
         sizes=axes.sizes,
         complete=found.origins is not None,
         _call=call.text(),
-        _one=_read.read(found.per_example, captured, call.traced_names, axes.shapes),
-        _all=_read.read(found.batched, captured, call.traced_names, axes.shapes),
+        _captured=_read.captured_names(call.f),
+        _arguments=tuple(call.traced_names),
+        _shapes=axes.shapes,
     )
 
 
@@ -270,7 +285,9 @@ def _steps(
     numbers = {id(jaxpr): n for n, (jaxpr, _) in enumerate(_jaxpr.walk(found.per_example))}
     seen: set[int] = set()
 
-    def visit(jaxpr: jec.Jaxpr, outer: Source | None, depth: int) -> Iterator[Step]:
+    def visit(
+        jaxpr: jec.Jaxpr, outer: Source | None, depth: int, *, repeated: bool
+    ) -> Iterator[Step]:
         number = numbers[id(jaxpr)]
         if number in seen:
             return
@@ -283,19 +300,24 @@ def _steps(
                 position is not ... or isinstance(var, jec.DropVar)
                 for position, var in zip(positions, eqn.outvars, strict=True)
             )
+            kind = _kind(eqn, group) if found.origins is not None else "unknown"
+            if kind == "shared" and repeated:
+                kind = "same"
             yield Step(
                 equation=eqn,
                 batched=group,
-                kind=_kind(eqn, group),
+                kind=kind,
                 batch_axes=tuple(None if p is ... else p for p in positions) if known else None,
                 source=own or outer,
                 own=own is not None or outer is None,
                 depth=depth,
             )
+            # A kernel's equations stay as they were, but the kernel runs once more an example.
+            again = repeated or (eqn.primitive.name == "pallas_call" and kind != "shared")
             for inner in _jaxpr.nested(eqn):
-                yield from visit(inner, own or outer, depth + 1)
+                yield from visit(inner, own or outer, depth + 1, repeated=again)
 
-    yield from visit(_jaxpr.opened(found.per_example), None, 0)
+    yield from visit(_jaxpr.opened(found.per_example), None, 0, repeated=False)
 
 
 def _kind(eqn: jec.JaxprEqn, group: tuple[jec.JaxprEqn, ...]) -> str:
@@ -306,12 +328,11 @@ def _kind(eqn: jec.JaxprEqn, group: tuple[jec.JaxprEqn, ...]) -> str:
         return "all branches"
     if name == "while" and any(map(_has_batched_predicate, group)):
         return "slowest example"
-    if (name not in _LOOPS and _LOOPS & set(names)) or (
-        name in _CALLBACKS and names.count(name) > 1
-    ):
-        return "one by one"
     if names == [name] and _types(group[0]) == _types(eqn):
         return "shared"
+    unrolled = name in _PRINTS or (name in _CALLBACKS and names.count(name) > 1)
+    if unrolled or (name not in _LOOPS and _LOOPS & set(names)):
+        return "one by one"
     work = [n for n, batched in zip(names, group, strict=True) if not is_layout(eqn, batched)]
     if work == [name]:
         return "same"
