@@ -51,8 +51,10 @@ def add_download(app: Sphinx, doctree: nodes.document) -> None:
     """Write the page's notebook and link to it."""
     docname = app.env.docname
     executed = Path(app.outdir).parent / "jupyter_execute" / f"{docname}.ipynb"
-    is_page = docname != app.config.root_doc and "kernelspec" in app.env.metadata[docname]
-    if not is_page or not executed.exists():
+    # The landing page and the pages about this build are for here alone.
+    is_about_here = docname == app.config.root_doc or docname.startswith("project/")
+    is_executed = "kernelspec" in app.env.metadata[docname] and executed.exists()
+    if is_about_here or not is_executed:
         return
     notebook = nbformat.read(executed, as_version=4)
     numbers = glued(executed.with_suffix(".glue.json"))
