@@ -88,31 +88,42 @@ def of_equation(eqn: Any) -> Source | None:
             # Beyond this is whoever called vmapguide, not the function that is explained.
             return None
         if not is_library(path) and not path.startswith("<frozen"):
-            return _piece(path, code, instruction)
+            return _piece(path, _text(path), code, instruction)
     return None
 
 
 def forget() -> None:
-    """Forget what files said: they may have been edited since."""
-    _piece.cache_clear()
-    _nodes.cache_clear()
+    """Forget what files say: they may have been edited since they were last looked at."""
+    _text.cache_clear()
+
+
+@functools.lru_cache(maxsize=256)
+def _text(path: str) -> str:
+    """Return what a file says, or a notebook's cell; "" if there is no such thing."""
+    linecache.checkcache(path)
+    return "".join(linecache.getlines(path))
+
+
+@functools.lru_cache(maxsize=256)
+def _lines(text: str) -> list[str]:
+    return text.split("\n")
 
 
 @functools.lru_cache(maxsize=65536)
-def _piece(path: str, code: types.CodeType, instruction: int) -> Source | None:
+def _piece(path: str, text: str, code: types.CodeType, instruction: int) -> Source | None:
     # The path is asked for apart, since equal code in two files is equal.
     positions = next(itertools.islice(code.co_positions(), instruction // 2, None), None)
     if positions is None or None in positions:
         return None
     line, end_line, start, end = (number for number in positions if number is not None)
-    if not _is_source_of(path, code, (line, end_line, start, end)):
+    if not _is_source_of(text, code, (line, end_line, start, end)):
         return None
-    lines = [linecache.getline(path, n) for n in range(line, end_line + 1)]
+    lines = _lines(text)[line - 1 : end_line]
     # Python counts columns in bytes of UTF-8.
     column = len(lines[0].encode()[:start].decode(errors="replace"))
     end_column = len(lines[-1].encode()[:end].decode(errors="replace"))
-    text = "\n".join(line.rstrip("\n") for line in lines)
-    dedented = textwrap.dedent(text)
+    whole = "\n".join(lines)
+    dedented = textwrap.dedent(whole)
     return Source(
         file=path,
         line=line,
@@ -120,19 +131,19 @@ def _piece(path: str, code: types.CodeType, instruction: int) -> Source | None:
         column=column,
         end_column=end_column,
         text=dedented,
-        indentation=len(text.split("\n")[0]) - len(dedented.split("\n")[0]),
+        indentation=len(lines[0]) - len(dedented.split("\n")[0]),
         function=code.co_name,
     )
 
 
-def _is_source_of(path: str, code: types.CodeType, span: tuple[int, int, int, int]) -> bool:
-    """Say whether a file's text is what the code was compiled from.
+def _is_source_of(text: str, code: types.CodeType, span: tuple[int, int, int, int]) -> bool:
+    """Say whether a text is what the code was compiled from.
 
     Code made by `exec` may claim the name of a file that says something else, and a file may have
     been edited since. So the function has to start where the code says, under the name that the
     code has, and an expression has to be exactly where the code says that one is.
     """
-    spans, functions = _nodes(path)
+    spans, functions = _nodes(text)
     is_named = code.co_name == "<lambda>" or not code.co_name.startswith("<")
     if is_named and (code.co_name, code.co_firstlineno) not in functions:
         return False
@@ -146,11 +157,11 @@ def _is_source_of(path: str, code: types.CodeType, span: tuple[int, int, int, in
 
 @functools.lru_cache(maxsize=256)
 def _nodes(
-    path: str,
+    text: str,
 ) -> tuple[frozenset[tuple[int, int, int, int]], frozenset[tuple[str, int]]]:
-    """Return where a file's expressions and statements are, and its functions' names and lines."""
+    """Return where a text's expressions and statements are, and its functions' names and lines."""
     try:
-        tree = ast.parse("".join(linecache.getlines(path)))
+        tree = ast.parse(text)
     except (SyntaxError, ValueError):
         return frozenset(), frozenset()
     spans = set()
