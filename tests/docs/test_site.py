@@ -91,13 +91,15 @@ def test_pages_know_nothing_of_the_machine(pages: dict[str, Page]) -> None:
         assert [place for place in places if place in page.source] == [], name
 
 
-def test_the_stylesheet_is_shared(pages: dict[str, Page]) -> None:
-    """Views bring their stylesheet to notebooks; pages link to one file."""
-    views = [page for page in pages.values() if 'class="vg-listing"' in page.source]
-    assert len(views) >= 2
+def test_the_stylesheet_and_the_script_are_shared(pages: dict[str, Page]) -> None:
+    """Views bring their stylesheet and script to notebooks; pages link to one file of each."""
+    views = [page for page in pages.values() if 'class="vg ' in page.source]
+    assert len(views) >= 3
     for page in views:
         assert "--vg-ink" not in page.source
+        assert "window.vmapguide" not in page.source
         assert any("vmapguide.css" in load for load in page.loads)
+        assert any("vmapguide.js" in load for load in page.loads)
 
 
 def test_printed_jaxprs_are_lexed(pages: dict[str, Page]) -> None:
