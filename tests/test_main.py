@@ -60,6 +60,16 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "broken", raising=False)
 
 
+def on_a_terminal(arguments: list[str], **variables: str) -> str:
+    """Return what the command line prints on a terminal."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "100", **variables}
+    command = [sys.executable, "-m", "vmapguide", *arguments]
+    subprocess.run(command, stdout=theirs, env=environment, check=True)
+    os.close(theirs)
+    return os.read(ours, 100_000).decode()
+
+
 class TestOutput:
     """What a right call gives."""
 
@@ -114,17 +124,21 @@ class TestOutput:
 
     def test_colour_only_on_a_terminal(self) -> None:
         """On a terminal the batch axis is coloured; `NO_COLOR` is respected."""
+        assert "\x1b[33mB\x1b[39m" in on_a_terminal(NEURON)
+        assert "\x1b" not in on_a_terminal(NEURON, NO_COLOR="1")
 
-        def on_a_terminal(**variables: str) -> str:
-            ours, theirs = pty.openpty()
-            environment = {**os.environ, "COLUMNS": "100", **variables}
-            command = [sys.executable, "-m", "vmapguide", *NEURON]
-            subprocess.run(command, stdout=theirs, env=environment, check=True)
-            os.close(theirs)
-            return os.read(ours, 100_000).decode()
-
-        assert "\x1b[33mB\x1b[39m" in on_a_terminal()
-        assert "\x1b" not in on_a_terminal(NO_COLOR="1")
+    def test_nothing_is_folded_where_there_is_no_terminal(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """What library code does is folded for a reader, and whole in a file."""
+        call = ["explain", "model.py:sample", "key[7]"]
+        assert main(call) == 0
+        whole = capsys.readouterr().out
+        assert "erf_inv" in whole
+        assert "inside library code" not in whole
+        folded = on_a_terminal(call)
+        assert "erf_inv" not in folded
+        assert "inside library code" in folded
 
 
 class TestMistakes:

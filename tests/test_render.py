@@ -2,6 +2,7 @@
 
 import html.parser
 import re
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -127,3 +128,18 @@ def test_a_shared_program_is_named_the_second_time() -> None:
     text = _render.text(_render.layout(outer), 80)
     assert text.count("lambda ; y") == 1
     assert text.count("{ as above: inner }") == 1
+
+
+def test_a_line_of_many_equations_is_folded() -> None:
+    """After a dozen equations of one line the rest opens on demand, and none is lost."""
+
+    def f(x: jax.Array) -> Any:
+        return sum(jnp.sin(x * i) for i in range(20))
+
+    explanation = vmapguide.explain(f)(jnp.ones((3, 4)))
+    made = len(explanation.steps)
+    source = explanation._repr_html_()
+    assert source.count('class="vg-inner"') == made - 12
+    assert f"{made - 12} more equations" in source
+    assert f"{made - 12} more equations" in str(explanation)
+    assert Tree(source).text.count(" = sin ") == 2 * 20

@@ -15,6 +15,7 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -79,8 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         elif options.json:
             print(json.dumps(explanation.to_dict(), indent=2))
         else:
-            text = str(explanation)
-            print(_view.coloured(text) if _wants_colour() else text)
+            print(_text(explanation))
     except UsageError as error:
         print(f"vmapguide: error: {error}", file=sys.stderr)
         return 2
@@ -285,8 +285,13 @@ def write(path: Path, text: str) -> None:
         raise UsageError(f"cannot write {path}: {error.strerror}") from None
 
 
-def _wants_colour() -> bool:
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+def _text(explanation: Explanation) -> str:
+    """Return the text for where it is printed: a person's view is folded, a file's is whole."""
+    if not sys.stdout.isatty():
+        width = shutil.get_terminal_size((100, 24)).columns
+        return _view.text(explanation._as_view(), width, fold=False)  # noqa: SLF001
+    text = str(explanation)
+    return text if os.environ.get("NO_COLOR") else _view.coloured(text)
 
 
 if __name__ == "__main__":

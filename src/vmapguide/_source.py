@@ -35,7 +35,7 @@ _HERE = f"{Path(__file__).parent}{os.sep}"
 
 @dataclass(frozen=True)
 class Source:
-    """A piece of the user's code.
+    r"""A piece of the user's code.
 
     Attributes:
         file: the file's path, or the name that a notebook gives its cell.
@@ -46,6 +46,17 @@ class Source:
         text: the lines, whole, without their common indentation.
         indentation: how many characters of indentation were taken off.
         function: the name of the function the piece is in.
+
+    Example:
+        >>> import tempfile, jax.numpy as jnp, vmapguide
+        >>> from vmapguide.__main__ import load
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = f"{folder}/model.py"
+        ...     with open(path, "w") as file:
+        ...         _ = file.write("def double(x):\n    return 2 * x + 1\n")
+        ...     step, *_ = vmapguide.explain(load(f"{path}:double"))(jnp.ones(3)).steps
+        >>> step.source.line, step.source.column, step.source.expression, step.source.function
+        (2, 11, '2 * x', 'double')
     """
 
     file: str

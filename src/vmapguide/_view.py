@@ -21,8 +21,9 @@ from vmapguide._source import Source
 # Equations stand this far in, and columns of text this far apart.
 _INDENT, _GAP = 4, 3
 
-# A line of the user's whose library code makes more equations than this is folded.
-_MANY = 3
+# Of a line of the user's are folded: more equations inside library code than this, and what comes
+# after so many equations.
+_MANY, _FIRST = 3, 12
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,22 @@ class View:
 
 @dataclass(frozen=True)
 class Group:
-    """The rows of one line of the user's; `folded` of them happen inside library code."""
+    """The rows of one line of the user's; `folded` has the numbers of those to fold away."""
 
     source: Source | None
     rows: tuple[Row, ...]
-    folded: int
+    folded: frozenset[int]
+
+    @property
+    def label(self) -> str:
+        """What stands for the folded rows."""
+        number = _count(len(self.folded), "equation")
+        if any(self.rows[i].own for i in self.folded):
+            return f"{number.replace(' ', ' more ')}"
+        return f"{number} inside library code"
 
 
-def groups(view: View) -> Iterator[Group]:
+def groups(view: View, *, fold: bool = True) -> Iterator[Group]:
     """Yield runs of rows that came from the same line."""
 
     def line(row: Row) -> tuple[str, int, int] | None:
@@ -68,8 +77,12 @@ def groups(view: View) -> Iterator[Group]:
 
     for _, run in groupby(view.rows, key=line):
         rows = tuple(run)
-        inner = sum(not row.own for row in rows)
-        yield Group(rows[0].source, rows, inner if inner > _MANY else 0)
+        inner = [i for i, row in enumerate(rows) if not row.own]
+        folded = set(inner if len(inner) > _MANY else ())
+        left = [i for i in range(len(rows)) if i not in folded]
+        if len(left) > _FIRST + _MANY:
+            folded |= set(left[_FIRST:])
+        yield Group(rows[0].source, rows, frozenset(folded if fold else ()))
 
 
 def signature(program: Program) -> list[Token]:
@@ -161,20 +174,21 @@ def underlined(source: Source) -> Iterator[tuple[int, str, int, int]]:
 # -- Text -------------------------------------------------------------------
 
 
-def text(view: View, width: int) -> str:
+def text(view: View, width: int, *, fold: bool = True) -> str:
     """Print a view as text of at most `width` characters a line, where that is possible."""
     sizes = "  ".join(f"{letter} = {size}" for letter, size in view.sizes.items())
     types = "".join(token.text for token in signature(view.whole))
     head = [part for part in (f"vmap({view.name})  {view.call}", types, sizes) if part]
     on_one_line = "   ".join(head)
     lines = [on_one_line] if len(on_one_line) <= width else head
-    shown = [row for group in groups(view) for row in group.rows if row.own or not group.folded]
+    parts = [*groups(view, fold=fold)]
+    shown = [row for p in parts for i, row in enumerate(p.rows) if i not in p.folded]
     lefts = [len(_left(row)) for row in shown]
     notes = [len(note) for row in shown for _, note in made(row)]
     room = width - _INDENT - 2 * _GAP - max(notes, default=0)
     left = min(max(lefts, default=0), room // 2)
     right = room - left
-    for group in groups(view):
+    for group in parts:
         lines += ["", *_group_text(group, left, right)]
     return "\n".join(line.rstrip() for line in [*lines, "", *_wrapped(summary(view), width)])
 
@@ -187,8 +201,8 @@ def _group_text(group: Group, left: int, right: int) -> Iterator[str]:
         yield from _code(group)
     several = len({row.source for row in group.rows if row.own}) > 1
     previous = None
-    for row in group.rows:
-        if group.folded and not row.own:
+    for i, row in enumerate(group.rows):
+        if i in group.folded:
             continue
         if several and row.source != previous and row.source:
             first, *rest = row.source.expression.split("\n")
@@ -196,7 +210,7 @@ def _group_text(group: Group, left: int, right: int) -> Iterator[str]:
         previous = row.source
         yield from _columns(row, left, right)
     if group.folded:
-        yield f"{'':{_INDENT}}({_count(group.folded, 'equation')} inside library code)"
+        yield f"{'':{_INDENT}}({group.label})"
 
 
 def _code(group: Group) -> Iterator[str]:
@@ -300,13 +314,9 @@ def _group_html(group: Group) -> str:
             code = _code_html(row.source)
         elif row.equation is None:
             code = '<span class="vg-muted">out_axes</span>'
-        hidden = bool(group.folded) and not row.own
         if i == 0 and group.folded:
-            code += (
-                f'<details class="vg-more"><summary>{_count(group.folded, "equation")} inside '
-                f"library code</summary></details>"
-            )
-        rows.append(_row_html(row, code, hidden=hidden))
+            code += f'<details class="vg-more"><summary>{group.label}</summary></details>'
+        rows.append(_row_html(row, code, hidden=i in group.folded))
     return f'<tbody role="rowgroup">{"".join(rows)}</tbody>'
 
 

@@ -53,6 +53,15 @@ class Step:
             made it; None if it is not known.
         own: whether `source` made the equation itself, not library code called from there.
         depth: in how many equations this one is nested.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, vmapguide
+        >>> batch = jax.ShapeDtypeStruct((32, 4), jnp.float32)
+        >>> step, *_ = vmapguide.explain(lambda x: jnp.sin(x) @ x)(batch).steps
+        >>> step.equation.primitive.name, [eqn.primitive.name for eqn in step.batched]
+        ('sin', ['sin'])
+        >>> step.kind, step.batch_axes, step.own, step.depth
+        ('same', (0,), True, 0)
     """
 
     equation: jec.JaxprEqn
@@ -78,6 +87,15 @@ class Explanation:
         sizes: the sizes of the batch axes by their names, the outermost first: `{"B": 3}`.
         complete: whether every batched equation was mapped to its source. If it is False, the
             jaxprs are right all the same, and `steps` has no batched equations.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, vmapguide
+        >>> batch = jax.ShapeDtypeStruct((32, 4), jnp.float32)
+        >>> explanation = vmapguide.explain(lambda x: jnp.sin(x) @ x, out_axes=0)(batch)
+        >>> explanation.name, explanation.sizes, explanation.complete, explanation.boundary
+        ('<lambda>', {'B': 32}, True, ())
+        >>> len(explanation.per_example.eqns), len(explanation.batched.eqns)
+        (2, 2)
     """
 
     name: str
@@ -116,6 +134,13 @@ class Explanation:
             `steps` and `boundary`. A step has `equation`, `batched`, `kind`, `batch_axes`,
             `source` (the fields of `Source` and its `expression`), `own` and `depth`. Batch
             axes have their names in the shapes of types.
+
+        Example:
+            >>> import jax, jax.numpy as jnp, vmapguide
+            >>> batch = jax.ShapeDtypeStruct((32, 4), jnp.float32)
+            >>> data = vmapguide.explain(jnp.sin)(batch).to_dict()
+            >>> data["schema"], data["steps"][0]["batched"][0]["outputs"][0]["type"]["shape"]
+            ('vmapguide.explanation/1', ('B', 4))
         """
 
         def one(eqn: jec.JaxprEqn) -> object:
