@@ -58,6 +58,8 @@ autodoc_preserve_defaults = True
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 napoleon_numpy_docstring = False
+# ClosedJaxpr, and not the private module of JAX that it lives in.
+python_use_unqualified_type_names = True
 
 # -- References to other projects: local inventories, written by _inventories/make.py
 
