@@ -160,6 +160,17 @@ class TestNames:
 class TestNestedAxes:
     """Inside of equations, and under several vmaps."""
 
+    def test_a_wrapper_of_the_users_is_not_looked_through(self) -> None:
+        """A function that hands something else to a vmapped one says nothing of its own axes."""
+
+        def transposed(fun: Any) -> Any:
+            return lambda x: fun(x.T)
+
+        explanation = vmapguide.explain(transposed(jax.vmap(jnp.sum)))(jnp.ones((3, 4, 5)))
+        assert explanation.sizes == {"B": 3}
+        data: Any = explanation.to_dict()["batched"]
+        assert data["arguments"][0]["type"]["shape"] == ("B", 4, 5)
+
     def test_in_a_loop(self) -> None:
         """In a scan's body the loop's axis is gone and the batch is where it was moved to."""
         explanation = vmapguide.explain(

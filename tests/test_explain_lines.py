@@ -356,9 +356,9 @@ class TestMissing:
         path.write_text(code, encoding="utf-8")
         assert source_of(execute(code, str(path)), "sin").file == str(path)
 
-    def test_a_notebook_cell(self) -> None:
-        """A cell's source is where Python keeps it for tracebacks."""
-        name = "/tmp/ipykernel_1/2345.py"  # noqa: S108 - such is the name; no such file.
+    def test_a_notebook_cell(self, tmp_path: Path) -> None:
+        """A cell's source is where Python keeps it for tracebacks; there is no such file."""
+        name = str(tmp_path / "ipykernel_1" / "2345.py")
         cell = "scale = 2.0\ng = lambda x: scale * jnp.sin(x)\n"
         linecache.cache[name] = (len(cell), None, cell.splitlines(keepends=True), name)
         try:

@@ -21,6 +21,7 @@ from jax.interpreters import batching
 
 from vmapguide import _jaxpr
 from vmapguide._jaxpr import AnyJaxpr, Place
+from vmapguide._source import is_library
 from vmapguide._sourcemap import Call, Edited, SourceMap, leaf_axes
 
 
@@ -237,12 +238,13 @@ def _levels(call: Call) -> list[list[int | None]]:
 
 def _vmap_variables(f: Callable[..., Any]) -> dict[str, Any] | None:
     """Return the variables of a function that `jax.vmap` made, or None for any other."""
-    while f is not None:
-        code = getattr(f, "__code__", None)
+    # A function of the user's may also keep a `fun`, and call it with something else than its own
+    # arguments: only JAX's wrappers pass on what they are given.
+    while (code := getattr(f, "__code__", None)) and is_library(code.co_filename):
         cells = getattr(f, "__closure__", None) or ()
-        variables = {}
-        for name, cell in zip(code.co_freevars if code else (), cells, strict=True):
-            variables[name] = cell.cell_contents
+        variables = {
+            name: cell.cell_contents for name, cell in zip(code.co_freevars, cells, strict=True)
+        }
         if {"fun", "in_axes", "out_axes"} <= variables.keys():
             return variables
         if set(variables) != {"fun"}:

@@ -313,7 +313,7 @@ def _group_html(group: Group) -> str:
         elif row.source and i == 0:
             code = _code_html(row.source)
         elif row.equation is None:
-            code = '<span class="vg-muted">out_axes</span>'
+            code = '<span class="vg-keyword">out_axes</span>'
         if i == 0 and group.folded:
             code += f'<details class="vg-more"><summary>{group.label}</summary></details>'
         rows.append(_row_html(row, code, hidden=i in group.folded))
