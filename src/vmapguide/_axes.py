@@ -11,6 +11,7 @@ lined up with those of the real one, and where they do not line up, nothing is c
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -119,7 +120,7 @@ def _argument_shapes(
     call: Call, found: SourceMap, sizes: Mapping[str, int]
 ) -> dict[jec.Var, Shape]:
     """Return the shapes of the mapped arguments, named where `in_axes` says."""
-    axes = [axis for axis, traced in zip(call.axes or (), call.traced, strict=True) if traced]
+    axes = itertools.compress(call.axes or (), call.traced)
     shapes: dict[jec.Var, Shape] = {}
     for var, axis in zip(_jaxpr.opened(found.batched).invars, axes, strict=True):
         if axis is not None and sizes:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import inspect
+import itertools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -71,13 +72,10 @@ class Call:
         leaves = self.leaves
 
         def staged(*traced: Any) -> Any:
-            filled = iter(traced)
-            mixed = [next(filled) if t else v for t, v in zip(self.traced, leaves, strict=True)]
-            args, kwargs = jax.tree.unflatten(self.tree, mixed)
+            args, kwargs = jax.tree.unflatten(self.tree, _filled(leaves, self.traced, traced))
             return self.vmap(f)(*args, **kwargs)
 
-        traced = [leaf for leaf, is_traced in zip(leaves, self.traced, strict=True) if is_traced]
-        return jax.make_jaxpr(staged)(*traced)
+        return jax.make_jaxpr(staged)(*itertools.compress(leaves, self.traced))
 
     def resized(self, axis_size: int, leaves: list[Any]) -> Call:
         """Return the same call with another batch size: other leaves, traced as these are."""
@@ -90,7 +88,7 @@ class Call:
     @property
     def traced_names(self) -> list[str]:
         """The names of the leaves that are traced, in their order."""
-        return [name for name, t in zip(self.names, self.traced, strict=True) if t]
+        return [*itertools.compress(self.names, self.traced)]
 
     def text(self) -> str:
         """Return the arguments of the `jax.vmap` as written: `in_axes=(0, None)`."""
@@ -162,12 +160,10 @@ class Edited:
         is_traced = [isinstance(leaf, jax.core.Tracer) for leaf in leaves]
 
         def per_example(*tracers: Any) -> Any:
-            filled = iter(tracers)
-            mixed = [next(filled) if t else v for t, v in zip(is_traced, leaves, strict=True)]
-            args, kwargs = jax.tree.unflatten(tree, mixed)
+            args, kwargs = jax.tree.unflatten(tree, _filled(leaves, is_traced, tracers))
             return self.f(*args, **kwargs)
 
-        tracers = [leaf for leaf, traced in zip(leaves, is_traced, strict=True) if traced]
+        tracers = [*itertools.compress(leaves, is_traced)]
         if self.traced is None:
             jaxpr, shapes = jax.make_jaxpr(per_example, return_shape=True)(*tracers)
             self.traced = Traced(jaxpr, jax.tree.structure(shapes))
@@ -244,6 +240,12 @@ def _origins(batched: jec.ClosedJaxpr, tagged: jec.ClosedJaxpr) -> dict[int, Pla
             inner = zip(_jaxpr.nested(eqn), _jaxpr.nested(tagged_eqn), strict=True)
             pending.extend((a, b, origin) for a, b in inner)
     return origins
+
+
+def _filled(leaves: list[Any], is_traced: list[bool], traced: tuple[Any, ...]) -> list[Any]:
+    """Return leaves with what stands for them in the place of those that are traced."""
+    rest = iter(traced)
+    return [next(rest) if t else leaf for leaf, t in zip(leaves, is_traced, strict=True)]
 
 
 def _is_array(leaf: Any) -> bool:
