@@ -266,7 +266,7 @@ def measure(case: Case, rounds: int) -> Result:
 
     times = [[seconds(call) for call in (plain, data, html)] for _ in range(rounds + 1)][1:]
     batched = jax.make_jaxpr(jax.vmap(case.make(), case.in_axes))(*case.args)
-    equations = sum(len(jaxpr.eqns) for jaxpr, _ in _jaxpr.walk(batched))
+    equations = sum(len(jaxpr.eqns) for jaxpr in _jaxpr.walk(batched))
     low, median, high = statistics.quantiles([a for a, _, _ in times], method="inclusive")
     return Result(
         case=case.name,

@@ -99,7 +99,7 @@ def find_axes(call: Call, found: SourceMap) -> Axes:
                     shapes[real] = shape
     complete = all(
         var in aligned
-        for jaxpr, _ in _jaxpr.walk(found.batched)
+        for jaxpr in _jaxpr.walk(found.batched)
         for eqn in jaxpr.eqns
         for var in eqn.outvars
     )
@@ -134,9 +134,9 @@ def _shapes_at(
     positions: Mapping[Output, int | None], found: SourceMap, sizes: Mapping[str, int]
 ) -> dict[jec.Var, Shape]:
     """Return the shapes of the batched results of equations, named where the probes say."""
-    jaxprs = [jaxpr for jaxpr, _ in _jaxpr.walk(found.per_example)]
+    jaxprs = [*_jaxpr.walk(found.per_example)]
     made: dict[Place | None, list[jec.Var]] = {}
-    for jaxpr, _ in _jaxpr.walk(found.batched):
+    for jaxpr in _jaxpr.walk(found.batched):
         here: dict[Place | None, list[jec.Var]] = {}
         for eqn in jaxpr.eqns:
             here.setdefault((found.origins or {}).get(id(eqn)), []).extend(eqn.outvars)
@@ -209,7 +209,7 @@ def _is_plain(aval: Any) -> bool:
 def _positions(probed: jec.ClosedJaxpr) -> dict[Output, int | None]:
     """Read the probes. Of a value that two calls batch differently nothing is known."""
     found: dict[Output, set[int | None]] = {}
-    for jaxpr, _ in _jaxpr.walk(probed):
+    for jaxpr in _jaxpr.walk(probed):
         for eqn in jaxpr.eqns:
             if eqn.primitive is _probe:
                 for place, axis in zip(eqn.params["places"], eqn.params["axes"], strict=True):
@@ -298,9 +298,8 @@ def _primes(count: int, jaxpr: jec.ClosedJaxpr) -> list[int]:
     """Return primes that divide no size in a jaxpr."""
     taken = {
         size
-        for inner, _ in _jaxpr.walk(jaxpr)
-        for eqn in inner.eqns
-        for var in eqn.outvars
+        for inner in _jaxpr.walk(jaxpr)
+        for var in (*inner.invars, *(var for eqn in inner.eqns for var in eqn.outvars))
         for size in getattr(var.aval, "shape", ())
         if isinstance(size, int)
     }

@@ -59,24 +59,16 @@ def count_primitives(jaxpr: jec.Jaxpr | jec.ClosedJaxpr) -> dict[str, int]:
     return dict(count(opened(jaxpr)))
 
 
-def walk(jaxpr: AnyJaxpr) -> Iterator[tuple[jec.Jaxpr, Place | None]]:
-    """Yield a jaxpr and those nested in it, outer before inner, each once.
-
-    Yields:
-        The jaxpr, and the place of the first equation that holds it; None for the outermost.
-    """
+def walk(jaxpr: AnyJaxpr) -> Iterator[jec.Jaxpr]:
+    """Yield a jaxpr and those nested in it, outer before inner, each once."""
     seen: set[int] = set()
-    pending: list[tuple[jec.Jaxpr, Place | None]] = [(opened(jaxpr), None)]
-    number = 0
+    pending = [opened(jaxpr)]
     while pending:
-        jaxpr, parent = pending.pop()
-        if id(jaxpr) in seen:
-            continue
-        seen.add(id(jaxpr))
-        yield jaxpr, parent
-        inside = [(j, (number, i)) for i, eqn in enumerate(jaxpr.eqns) for j in nested(eqn)]
-        pending.extend(reversed(inside))
-        number += 1
+        inner = pending.pop()
+        if id(inner) not in seen:
+            seen.add(id(inner))
+            yield inner
+            pending.extend(reversed([j for eqn in inner.eqns for j in nested(eqn)]))
 
 
 def rebuild(
@@ -92,7 +84,7 @@ def rebuild(
     Returns:
         The new jaxpr, closed if it was. What was shared is shared: JAX caches by identity.
     """
-    numbers = {id(inner): number for number, (inner, _) in enumerate(walk(jaxpr))}
+    numbers = {id(inner): number for number, inner in enumerate(walk(jaxpr))}
     done: dict[int, Any] = {}
 
     def visit(outer: AnyJaxpr) -> AnyJaxpr:

@@ -282,7 +282,7 @@ def explain(
 def _explanation(call: _sourcemap.Call, found: _sourcemap.SourceMap) -> Explanation:
     axes = _axes.find_axes(call, found)
     groups: dict[Place | None, list[jec.JaxprEqn]] = {}
-    for jaxpr, _ in _jaxpr.walk(found.batched):
+    for jaxpr in _jaxpr.walk(found.batched):
         for eqn in jaxpr.eqns:
             if found.origins is not None:
                 groups.setdefault(found.origins[id(eqn)], []).append(eqn)
@@ -307,7 +307,7 @@ def _steps(
     groups: Mapping[Place | None, list[jec.JaxprEqn]],
 ) -> Iterator[Step]:
     """Yield the steps in the order of the program, nested ones behind the one that holds them."""
-    numbers = {id(jaxpr): n for n, (jaxpr, _) in enumerate(_jaxpr.walk(found.per_example))}
+    numbers = {id(jaxpr): n for n, jaxpr in enumerate(_jaxpr.walk(found.per_example))}
     seen: set[int] = set()
 
     def visit(

@@ -57,6 +57,17 @@ def batch_of(argument: Any) -> Any:
     return np.stack([np.asarray(argument)] * BATCH)
 
 
+def holders(jaxpr: Any) -> dict[int, tuple[int, int]]:
+    """Return for each nested jaxpr, by number, the place of the first equation that holds it."""
+    numbers = {id(inner): number for number, inner in enumerate(_jaxpr.walk(jaxpr))}
+    found: dict[int, tuple[int, int]] = {}
+    for number, inner in enumerate(_jaxpr.walk(jaxpr)):
+        for i, eqn in enumerate(inner.eqns):
+            for held in _jaxpr.nested(eqn):
+                found.setdefault(numbers[id(held)], (number, i))
+    return found
+
+
 class Unusable(Exception):  # noqa: N818 - it is no error.
     """A harness that plain `jax.vmap` rejects."""
 
@@ -98,11 +109,11 @@ class Sweep:
         self.counts["identical"] += 1
         places = {
             (number, i)
-            for number, (jaxpr, _) in enumerate(_jaxpr.walk(found.per_example))
+            for number, jaxpr in enumerate(_jaxpr.walk(found.per_example))
             for i in range(len(jaxpr.eqns))
         }
         outer = _jaxpr.opened(found.batched)
-        for jaxpr, _ in _jaxpr.walk(found.batched):
+        for jaxpr in _jaxpr.walk(found.batched):
             for eqn in jaxpr.eqns:
                 self.counts["equations"] += 1
                 origin = found.origins.get(id(eqn), "missing")
@@ -122,11 +133,11 @@ class Sweep:
         """Batch every top-level equation alone and compare it with what is said to be its group."""
         assert found.origins is not None
         outer = _jaxpr.opened(found.per_example)
-        parents = [parent for _, parent in _jaxpr.walk(found.per_example)]
+        parents = holders(found.per_example)
         groups: dict[int, Counter[str]] = {i: Counter() for i in range(len(outer.eqns))}
         for eqn in _jaxpr.opened(found.batched).eqns:
             place = found.origins[id(eqn)]
-            while place and (parent := parents[place[0]]):
+            while place and (parent := parents.get(place[0])):
                 place = parent
             if place:
                 groups[place[1]].update(deep(eqn))
