@@ -244,7 +244,10 @@ REJECTED: dict[str, tuple[Any, tuple[Any, ...], dict[str, Any], str]] = {
     "no axis": (lambda x: jax.lax.psum(x, "i"), (X,), {}, r"as axis_name="),
     "out_axes None": (lambda x: x, (X,), {"out_axes": None}, r"give it a number, or reduce it"),
     "if": (lambda x: x if x > 0 else -x, (V,), {}, r"use jnp.where or jax.lax.cond"),
-    "an axis that is not there": (lambda x: x, (X,), {"in_axes": 2}, ""),
+    "an axis that is not there": (lambda x: x, (X,), {"in_axes": 2}, r"x, which is float32\[3,4\]"),
+    "a negative one": (lambda x: x, (X,), {"in_axes": -3}, r"its axes are 0 to 1, or -2 to -1"),
+    "out_axes too far": (lambda x: x.sum(), (X,), {"out_axes": 1}, r"out_axes.* has axis 0 alone"),
+    "an argument missing": (lambda x, y: x + y, (X,), {}, r"missing a required argument: 'y'"),
     "an error of the user's": (lambda x: {"a": x}[str(x.shape)], (X,), {}, ""),
     "shapes": (jnp.dot, (X, X), {"in_axes": (0, None)}, ""),
 }

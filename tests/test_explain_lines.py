@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import pytest
 
 import vmapguide
-from vmapguide._source import Source
+from vmapguide import Source
 from vmapguide.explain import Step
 
 

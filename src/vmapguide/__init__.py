@@ -1,6 +1,6 @@
 """See what `jax.vmap` makes of your function, line by line of your own code."""
 
-from vmapguide._source import Source as Source
+from vmapguide._program import Source as Source
 from vmapguide.explain import Explanation as Explanation
 from vmapguide.explain import Step as Step
 from vmapguide.explain import explain as explain

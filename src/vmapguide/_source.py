@@ -8,18 +8,18 @@ internals: frames are asked for by duck typing, and where they are missing there
 from __future__ import annotations
 
 import ast
-import dataclasses
 import functools
 import linecache
 import os
 import sysconfig
 import textwrap
 import types
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+
+from vmapguide._program import Source
 
 
 # Where installed code lives: the standard library, site-packages, and JAX itself wherever it is.
@@ -31,54 +31,6 @@ _LIBRARY_ROOTS = tuple(
     }
 )
 _HERE = f"{Path(__file__).parent}{os.sep}"
-
-
-@dataclass(frozen=True)
-class Source:
-    r"""A piece of the user's code.
-
-    Attributes:
-        file: the file's path, or the name that a notebook gives its cell.
-        line: the first line, counted from 1.
-        end_line: the last line.
-        column: where the piece starts in the first line, in characters, counted from 0.
-        end_column: where it ends in the last line.
-        text: the lines, whole, without their common indentation.
-        indentation: how many characters of indentation were taken off.
-        function: the name of the function the piece is in.
-
-    Example:
-        >>> import tempfile, jax.numpy as jnp, vmapguide
-        >>> from vmapguide.__main__ import load
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     path = f"{folder}/model.py"
-        ...     with open(path, "w") as file:
-        ...         _ = file.write("def double(x):\n    return 2 * x + 1\n")
-        ...     step, *_ = vmapguide.explain(load(f"{path}:double"))(jnp.ones(3)).steps
-        >>> step.source.line, step.source.column, step.source.expression, step.source.function
-        (2, 11, '2 * x', 'double')
-    """
-
-    file: str
-    line: int
-    end_line: int
-    column: int
-    end_column: int
-    text: str
-    indentation: int
-    function: str
-
-    @property
-    def expression(self) -> str:
-        """The sub-expression that made the equation, with its line breaks."""
-        lines = self.text.split("\n")
-        lines[-1] = lines[-1][: self.end_column - self.indentation]
-        lines[0] = lines[0][self.column - self.indentation :]
-        return "\n".join(lines)
-
-    def to_dict(self) -> dict[str, object]:
-        """Return the fields and the expression as plain data."""
-        return dataclasses.asdict(self) | {"expression": self.expression}
 
 
 @functools.cache

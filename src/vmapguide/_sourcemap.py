@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import inspect
 import itertools
 import re
 from collections.abc import Callable, Mapping
@@ -29,6 +28,7 @@ import numpy as np
 
 from vmapguide import _jaxpr
 from vmapguide._jaxpr import AnyJaxpr, Place
+from vmapguide._names import leaf_names
 
 
 # XLA cuts names at "@", and name stacks are split at "/": neither may be in a tag.
@@ -261,28 +261,6 @@ def _has_values(leaf: Any) -> bool:
 
 def _is_number(leaf: Any) -> bool:
     return isinstance(leaf, (bool, int, float, complex, np.number, np.bool_))
-
-
-def leaf_names(f: Callable[..., Any], args: Any, kwargs: Any) -> list[str]:
-    """Return what the user calls each leaf of the arguments: `x`, `params['W']`."""
-    try:
-        bound = inspect.signature(f).bind(*args, **kwargs)
-    except (TypeError, ValueError):
-        roots = [f"args[{i}]" for i in range(len(args))]
-    else:
-        roots = []
-        for name, parameter in bound.signature.parameters.items():
-            if name in bound.arguments and parameter.kind is parameter.VAR_POSITIONAL:
-                roots += [f"{name}[{i}]" for i in range(len(bound.arguments[name]))]
-            elif name in bound.arguments and name not in kwargs:
-                roots.append(name)
-    positional = [*zip(roots, args, strict=False)]
-    named = [(key, kwargs[key]) for key in sorted(kwargs)]
-    return [
-        root + jax.tree_util.keystr(path)
-        for root, value in positional + named
-        for path, _ in jax.tree_util.tree_leaves_with_path(value)
-    ]
 
 
 def leaf_axes(in_axes: Any, args: Any, kwargs: Any) -> list[int | None] | None:

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from vmapguide import _render
-from vmapguide._program import Equation, Program, Variable
+from vmapguide._program import Equation, Program, Source, Variable
 from vmapguide._render import Token
-from vmapguide._source import Source
 
 
 # Equations stand this far in, and columns of text this far apart.

@@ -15,9 +15,10 @@ from typing import Any
 
 import jax.extend.core as jec
 
-from vmapguide import _axes, _errors, _jaxpr, _read, _source, _sourcemap, _view
+from vmapguide import _axes, _errors, _jaxpr, _names, _read, _source, _sourcemap, _view
 from vmapguide._jaxpr import Place
-from vmapguide._source import Source
+from vmapguide._program import Source
+from vmapguide._vmap_notes import vmap_notes
 
 
 # Operations that only move or add axes. One of these beside the operation itself is there so that
@@ -271,7 +272,7 @@ def explain(
         try:
             found = _sourcemap.source_map(call)
         except Exception as error:
-            for note in _errors.vmap_notes(error, call):
+            for note in vmap_notes("explain", error, call):
                 error.add_note(note)
             raise
         return _explanation(call, found)
@@ -287,7 +288,7 @@ def _explanation(call: _sourcemap.Call, found: _sourcemap.SourceMap) -> Explanat
             if found.origins is not None:
                 groups.setdefault(found.origins[id(eqn)], []).append(eqn)
     return Explanation(
-        name=_read.function_name(call.f),
+        name=_names.function_name(call.f),
         per_example=found.per_example,
         batched=found.batched,
         steps=tuple(_steps(found, axes, groups)),
@@ -295,7 +296,7 @@ def _explanation(call: _sourcemap.Call, found: _sourcemap.SourceMap) -> Explanat
         sizes=axes.sizes,
         complete=found.origins is not None,
         _call=call.text(),
-        _captured=_read.captured_names(call.f),
+        _captured=_names.captured_names(call.f),
         _arguments=tuple(call.traced_names),
         _shapes=axes.shapes,
     )

@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import jax.extend.core as jec
 
-from vmapguide import _errors, _jaxpr, _read, _render, _sourcemap
+from vmapguide import _errors, _jaxpr, _names, _read, _render
 from vmapguide._program import Program
 
 
@@ -135,7 +135,7 @@ def listing(
           in (d,) }
     """
     _errors.check_function("listing", f)
-    name = _read.function_name(f)
+    name = _names.function_name(f)
     make_jaxpr = jax.make_jaxpr(f, static_argnums=static_argnums, axis_env=axis_env)
 
     @functools.wraps(f)
@@ -145,10 +145,10 @@ def listing(
             jaxpr = make_jaxpr(*args, **kwargs)
         except Exception as error:
             leaves = jax.tree.leaves((args, kwargs))
-            names = _sourcemap.leaf_names(f, args, kwargs)
+            names = _names.leaf_names(f, args, kwargs)
             error.add_note(_errors.trace_note("listing", name, names, leaves))
             raise
-        program = _read.read(jaxpr, _read.captured_names(f)).program
+        program = _read.read(jaxpr, _names.captured_names(f)).program
         return Listing(name, jaxpr, fold, shorten, program)
 
     return list_jaxpr

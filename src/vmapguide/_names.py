@@ -1,0 +1,103 @@
+"""What the user calls things: functions, their arguments, and the arrays that they capture."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from vmapguide._source import is_library
+
+
+def unwrapped(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function that the user wrote, inside transformations and partials."""
+    while inner := getattr(f, "__wrapped__", f.func if isinstance(f, functools.partial) else None):
+        f = inner
+    return f
+
+
+def function_name(f: Callable[..., Any]) -> str:
+    """Return what the user calls a function."""
+    f = unwrapped(f)
+    return getattr(f, "__name__", type(f).__name__)
+
+
+def captured_names(f: Callable[..., Any]) -> dict[int, str]:
+    """Return what a function calls the arrays it uses but does not take as arguments.
+
+    Args:
+        f: the function; wrappers that say what they wrap are looked through.
+
+    Returns:
+        The names of arrays in the globals or closure of the function, or of functions of the
+        user's that it calls, such as `W` or `params['W']`, by the array's `id`.
+    """
+    names: dict[int, str] = {}
+    seen: set[int] = set()
+    functions = [unwrapped(f)]
+    while functions:
+        f = functions.pop(0)
+        if id(f) in seen or not inspect.isfunction(f):
+            continue
+        seen.add(id(f))
+        for name, value in _captured(f).items():
+            try:
+                leaves = jax.tree_util.tree_leaves_with_path(value)
+            except Exception:  # noqa: BLE001, S112
+                continue  # Flattening runs code of the user's, which may fail on its own.
+            for path, leaf in leaves:
+                names.setdefault(id(leaf), name + jax.tree_util.keystr(path))
+            if callable(value) and not is_library(_file(value)):
+                functions.append(unwrapped(value))
+    return names
+
+
+def _captured(f: types.FunctionType) -> dict[str, Any]:
+    """Return the variables that a function, or a function written inside it, takes from outside.
+
+    `inspect.getclosurevars` leaves out what only an inner function or a comprehension uses.
+    """
+    captured: dict[str, Any] = {}
+    codes = [f.__code__]
+    while codes:
+        code = codes.pop()
+        captured |= {name: f.__globals__[name] for name in code.co_names if name in f.__globals__}
+        codes += [const for const in code.co_consts if isinstance(const, types.CodeType)]
+    for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
+        try:
+            captured[name] = cell.cell_contents
+        except ValueError:
+            continue  # The variable is not assigned yet.
+    return captured
+
+
+def _file(f: Callable[..., Any]) -> str:
+    """Return the file a function was defined in, or "" if it has none."""
+    code = getattr(unwrapped(f), "__code__", None)
+    return code.co_filename if code else ""
+
+
+def leaf_names(f: Callable[..., Any], args: Any, kwargs: Any) -> list[str]:
+    """Return what the user calls each leaf of the arguments: `x`, `params['W']`."""
+    try:
+        bound = inspect.signature(f).bind(*args, **kwargs)
+    except (TypeError, ValueError):
+        roots = [f"args[{i}]" for i in range(len(args))]
+    else:
+        roots = []
+        for name, parameter in bound.signature.parameters.items():
+            if name in bound.arguments and parameter.kind is parameter.VAR_POSITIONAL:
+                roots += [f"{name}[{i}]" for i in range(len(bound.arguments[name]))]
+            elif name in bound.arguments and name not in kwargs:
+                roots.append(name)
+    positional = [*zip(roots, args, strict=False)]
+    named = [(key, kwargs[key]) for key in sorted(kwargs)]
+    return [
+        root + jax.tree_util.keystr(path)
+        for root, value in positional + named
+        for path, _ in jax.tree_util.tree_leaves_with_path(value)
+    ]
