@@ -15,8 +15,14 @@ import vmapguide
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 
-# `lexer` and `sphinx` are loaded by Pygments and by Sphinx, which are there then.
-OPTIONAL = {"lexer.py": {"pygments"}, "sphinx.py": {"docutils", "sphinx"}}
+# `lexer` and `sphinx` are loaded by Pygments and by Sphinx, which are there then. A plot and a
+# progress bar import what draws them when they are asked for.
+OPTIONAL = {
+    "lexer.py": {"pygments"},
+    "sphinx.py": {"docutils", "sphinx"},
+    "benchmark.py": {"matplotlib"},
+    "_progress.py": {"tqdm"},
+}
 
 
 def imported(path: Path) -> set[str]:
@@ -51,7 +57,7 @@ def test_importing_the_package_imports_no_extra_and_configures_nothing() -> None
         modules, options = set(sys.modules), dict(jax.config.values)
         import vmapguide
         assert options == dict(jax.config.values)
-        extras = {"pygments", "sphinx", "docutils", "matplotlib", "IPython"}
+        extras = {"pygments", "sphinx", "docutils", "matplotlib", "IPython", "tqdm"}
         print(extras & (set(sys.modules) - modules))
     """
     result = subprocess.run(

@@ -1,6 +1,13 @@
 """See what `jax.vmap` makes of your function, line by line of your own code."""
 
+from vmapguide._numbers import LeafResult as LeafResult
 from vmapguide._program import Source as Source
+from vmapguide._reasons import Reason as Reason
+from vmapguide.check import Check as Check
+from vmapguide.check import check as check
+from vmapguide.compare import Comparison as Comparison
+from vmapguide.compare import Side as Side
+from vmapguide.compare import compare as compare
 from vmapguide.explain import Explanation as Explanation
 from vmapguide.explain import Step as Step
 from vmapguide.explain import explain as explain

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from jax.interpreters import batching
 
 from vmapguide import _jaxpr
 from vmapguide._jaxpr import AnyJaxpr, Place
-from vmapguide._source import is_library
+from vmapguide._names import vmap_variables
 from vmapguide._sourcemap import Call, Edited, SourceMap, leaf_axes
 
 
@@ -228,30 +228,13 @@ def _levels(call: Call) -> list[list[int | None]]:
     levels = [call.axes]
     args, kwargs = jax.tree.unflatten(call.tree, call.leaves)
     f: Any = call.f
-    while (variables := _vmap_variables(f)) is not None and len(levels) < len(LETTERS):
+    while (variables := vmap_variables(f)) is not None and len(levels) < len(LETTERS):
         axes = leaf_axes(variables["in_axes"], args, kwargs)
         if axes is None:
             break
         levels.append(axes)
         f = variables["fun"]
     return levels
-
-
-def _vmap_variables(f: Callable[..., Any]) -> dict[str, Any] | None:
-    """Return the variables of a function that `jax.vmap` made, or None for any other."""
-    # A function of the user's may also keep a `fun`, and call it with something else than its own
-    # arguments: only JAX's wrappers pass on what they are given.
-    while (code := getattr(f, "__code__", None)) and is_library(code.co_filename):
-        cells = getattr(f, "__closure__", None) or ()
-        variables = {
-            name: cell.cell_contents for name, cell in zip(code.co_freevars, cells, strict=True)
-        }
-        if {"fun", "in_axes", "out_axes"} <= variables.keys():
-            return variables
-        if set(variables) != {"fun"}:
-            return None
-        f = variables["fun"]
-    return None
 
 
 def _mapped_positions(levels: list[list[int | None]], leaf: int, rank: int) -> list[int | None]:

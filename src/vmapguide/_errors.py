@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
+
+import jax
+
+from vmapguide._names import leaf_names, side_names
 
 
 # Of the arguments of a call that failed, at most.
@@ -70,3 +75,48 @@ def describe(leaf: Any) -> str:
     if hasattr(leaf, "shape") and hasattr(leaf, "dtype"):
         return f"{leaf.dtype}[{','.join(map(str, leaf.shape))}]"
     return type(leaf).__name__
+
+
+@contextlib.contextmanager
+def naming(caller: str, name: str, f: Callable[..., Any], args: Any, kwargs: Any) -> Iterator[None]:
+    """Add to whatever is raised inside which function it was, and with what it was called."""
+    try:
+        yield
+    except Exception as error:
+        leaves = jax.tree.leaves((args, kwargs))
+        error.add_note(trace_note(caller, name, leaf_names(f, args, kwargs), leaves))
+        raise
+
+
+def named_sides(
+    caller: str, functions: Sequence[Callable[..., Any]], named: Mapping[str, Callable[..., Any]]
+) -> dict[str, Callable[..., Any]]:
+    """Return the functions that are to stand side by side, by name; raise if they cannot."""
+    every = (*functions, *named.values())
+    if len(every) < 2:  # noqa: PLR2004 - it takes two.
+        raise TypeError(
+            f"{caller}: pass two or more functions, {len(every)} {'is' if every else 'are'} not "
+            f"enough: {caller}(by_hand, jax.vmap(f)) or {caller}(loop=f, vmap=g)."
+        )
+    for name, f in zip((*range(len(functions)), *named), every, strict=True):
+        if not callable(f):
+            which = f"argument {name}" if isinstance(name, int) else f"{name}="
+            raise TypeError(
+                f"{caller}: {which} must be a function, but is of type {type(f).__name__}. Pass "
+                f"the functions themselves and call the result with their arguments: "
+                f"{caller}(f, g)(x), not {caller}(f(x), g(x))."
+            )
+    return dict(zip(side_names(functions, named), every, strict=True))
+
+
+def check_structures(caller: str, results: Mapping[str, Any]) -> None:
+    """Raise if functions return different structures: their leaves could not be compared."""
+    (first, one), *others = results.items()
+    for name, other in others:
+        structures: Any = jax.tree.structure(one), jax.tree.structure(other)
+        if structures[0] != structures[1]:
+            raise TypeError(
+                f"{caller}: {first} and {name} return results of different structure: {first} "
+                f"returns {structures[0]}, {name} {structures[1]}. Make them return the same "
+                f"structure, or compare a part of it."
+            )

@@ -104,6 +104,60 @@ def rebuild(
     return visit(jaxpr)
 
 
+def inlined(jaxpr: AnyJaxpr, body: Callable[[jec.JaxprEqn], AnyJaxpr | None]) -> AnyJaxpr:
+    """Put the equations of other jaxprs in the place of equations.
+
+    Args:
+        jaxpr: the jaxpr.
+        body: returns for an equation the jaxpr that is to stand for it, or None to leave it. One
+            with constants is not inlined: an open jaxpr around it could not hold them.
+    """
+
+    def edit(_: int, outer: jec.Jaxpr, eqns: list[jec.JaxprEqn]) -> jec.Jaxpr:
+        values: dict[Any, Any] = {}
+        new: list[jec.JaxprEqn] = []
+        for eqn in eqns:
+            read = eqn.replace(invars=[_read(values, atom) for atom in eqn.invars])
+            inner = body(read)
+            if inner is None or opened(inner).constvars:
+                new.append(read)
+            else:
+                new += _with_fresh_names(opened(inner), read, values)
+        outvars = [_read(values, atom) for atom in outer.outvars]
+        # The arguments and results are those that they were: so are their names.
+        info = outer.debug_info
+        return outer.replace(eqns=new, outvars=outvars, debug_info=info)  # type: ignore[no-any-return]
+
+    return rebuild(jaxpr, edit)
+
+
+def _with_fresh_names(
+    inner: jec.Jaxpr, call: jec.JaxprEqn, values: dict[Any, Any]
+) -> Iterator[jec.JaxprEqn]:
+    """Yield a jaxpr's equations, and note in `values` what the results of its call are."""
+    local: dict[Any, Any] = dict(zip(inner.invars, call.invars, strict=True))
+    for eqn in inner.eqns:
+        outvars = [v if isinstance(v, jec.DropVar) else jec.Var(v.aval) for v in eqn.outvars]
+        invars = [_read(local, atom) for atom in eqn.invars]
+        local |= zip(eqn.outvars, outvars, strict=True)
+        yield eqn.replace(invars=invars, outvars=outvars)
+    results = [_read(local, atom) for atom in inner.outvars]
+    values.update(zip(call.outvars, results, strict=True))
+
+
+def _read(values: dict[Any, Any], atom: Any) -> Any:
+    return atom if isinstance(atom, jec.Literal) else values.get(atom, atom)
+
+
+def behind(jaxpr: AnyJaxpr, result: int) -> Iterator[jec.JaxprEqn]:
+    """Yield the equations, outermost ones, that a result depends on, the last first."""
+    wanted = {atom for atom in [opened(jaxpr).outvars[result]] if not isinstance(atom, jec.Literal)}
+    for eqn in reversed(opened(jaxpr).eqns):
+        if wanted.intersection(eqn.outvars):
+            wanted |= {atom for atom in eqn.invars if not isinstance(atom, jec.Literal)}
+            yield eqn
+
+
 def _map_jaxprs(f: Callable[[AnyJaxpr], AnyJaxpr], value: Any) -> Any:
     """Apply a function to the jaxprs that a parameter holds."""
     if isinstance(value, (jec.Jaxpr, jec.ClosedJaxpr)):

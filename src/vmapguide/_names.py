@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import jax
@@ -101,3 +101,40 @@ def leaf_names(f: Callable[..., Any], args: Any, kwargs: Any) -> list[str]:
         for root, value in positional + named
         for path, _ in jax.tree_util.tree_leaves_with_path(value)
     ]
+
+
+def vmap_variables(f: Callable[..., Any]) -> dict[str, Any] | None:
+    """Return the variables of a function that `jax.vmap` made, or None for any other."""
+    # A function of the user's may also keep a `fun`, and call it with something else than its own
+    # arguments: only JAX's wrappers pass on what they are given.
+    while (code := getattr(f, "__code__", None)) and is_library(code.co_filename):
+        cells = getattr(f, "__closure__", None) or ()
+        variables = {
+            name: cell.cell_contents for name, cell in zip(code.co_freevars, cells, strict=True)
+        }
+        if {"fun", "in_axes", "out_axes"} <= variables.keys():
+            return variables
+        if set(variables) != {"fun"}:
+            return None
+        f = variables["fun"]
+    return None
+
+
+def side_names(functions: Sequence[Callable[..., Any]], named: Iterable[str]) -> list[str]:
+    """Return what to call functions that stand side by side: each by another name."""
+    names: list[str] = []
+    for name in (*map(transformed_name, functions), *named):
+        count = sum(other.partition(" ")[0] == name for other in names)
+        names.append(f"{name} {count + 1}" if count else name)
+    return names
+
+
+def transformed_name(f: Callable[..., Any]) -> str:
+    """Return what a function is called with the transformations around it: `jit(vmap(f))`."""
+    if (variables := vmap_variables(f)) is not None:
+        return f"vmap({transformed_name(variables['fun'])})"
+    # `jnp.cos` is compiled, too, but the user has not done that.
+    is_jitted = type(f).__name__ == "PjitFunction" and hasattr(f, "__wrapped__")
+    if is_jitted and not is_library(_file(f)):
+        return f"jit({transformed_name(f.__wrapped__)})"
+    return function_name(f)

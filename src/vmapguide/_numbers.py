@@ -5,6 +5,8 @@ What `check`, `compare` and `benchmark` mean by "the same numbers" is decided he
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -155,6 +157,16 @@ def compare_trees(
         compare_leaves(jax.tree_util.keystr(path), one, other, rtol, atol)
         for (path, one), other in pairs
     )
+
+
+def to_dict(leaf: LeafResult) -> dict[str, object]:
+    """Return a comparison as plain data. JSON knows no complex numbers, NaNs and infinities."""
+    data = dataclasses.asdict(leaf)
+    for key in ("expected", "actual", "difference"):
+        value = data[key]
+        is_plain = isinstance(value, (int, float)) and math.isfinite(value)
+        data[key] = value if value is None or is_plain else str(value)
+    return data
 
 
 def summary(leaves: tuple[LeafResult, ...], where: str = "") -> str:

@@ -148,16 +148,18 @@ class Edited:
         f: Callable[..., Any],
         edit: Callable[[jec.ClosedJaxpr], Any],
         traced: Traced | None = None,
+        kind: type = jax.core.Tracer,
     ) -> None:
-        """Take the function, what to do with its jaxpr, and its trace if it is known."""
+        """Take the function, what to do with its jaxpr, its trace if it is known, what to trace."""
         self.f = f
         self.edit = edit
         self.traced = traced
+        self.kind = kind
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Trace the function on one example, edit the jaxpr and evaluate it."""
         leaves, tree = jax.tree.flatten((args, kwargs))
-        is_traced = [isinstance(leaf, jax.core.Tracer) for leaf in leaves]
+        is_traced = [isinstance(leaf, self.kind) for leaf in leaves]
 
         def per_example(*tracers: Any) -> Any:
             args, kwargs = jax.tree.unflatten(tree, _filled(leaves, is_traced, tracers))

@@ -113,4 +113,20 @@ _CAUSES: dict[str, str | Callable[[Call], str | None]] = {
         "jax.lax.cond. An unmapped array can be branched on if it has a value and is used as it "
         "is or by NumPy."
     ),
+    "The problem arose with the `": (
+        "float(), int() and .item() need one value, and in here is a different one for each "
+        "example: keep it an array, and convert what vmap returns."
+    ),
+    "The numpy.ndarray conversion method __array__": (
+        "NumPy computes with values, and in here is a different one for each example: use "
+        "jax.numpy, and jnp.asarray around a NumPy array that is indexed."
+    ),
+    "The __index__\\(\\) method was called": (
+        "range, a list's index and a shape need one number, and in here is a different one for "
+        "each example: use jax.lax.fori_loop, jnp.asarray(items)[i], or a fixed size and a mask."
+    ),
+    "boolean indices must be concrete": (
+        "how many elements a mask picks differs from example to example, and all examples need "
+        "one shape: use jnp.where, which keeps the shape."
+    ),
 }

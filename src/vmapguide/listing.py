@@ -141,13 +141,8 @@ def listing(
     @functools.wraps(f)
     def list_jaxpr(*args: Any, **kwargs: Any) -> Listing:
         _errors.check_call("listing", f, name, args, kwargs)
-        try:
+        with _errors.naming("listing", name, f, args, kwargs):
             jaxpr = make_jaxpr(*args, **kwargs)
-        except Exception as error:
-            leaves = jax.tree.leaves((args, kwargs))
-            names = _names.leaf_names(f, args, kwargs)
-            error.add_note(_errors.trace_note("listing", name, names, leaves))
-            raise
         program = _read.read(jaxpr, _names.captured_names(f)).program
         return Listing(name, jaxpr, fold, shorten, program)
 

@@ -1,0 +1,181 @@
+"""Two jaxprs side by side: which equations of the one are which of the other.
+
+An equation is paired with another if both are the same by construction, as `_numbering` tells, in
+the order of the program. What lies between two such pairs is paired if it is the same operations in
+the same order. Nothing else is paired, and if nothing at all is, the alignment is declined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+import jax.extend.core as jec
+
+from vmapguide import _jaxpr
+from vmapguide._jaxpr import AnyJaxpr
+from vmapguide._numbering import Numbering, Numbers
+
+
+# Calls that compute what is in them, and nothing else.
+_CALLS = {
+    "checkpoint": "jaxpr",
+    "closed_call": "call_jaxpr",
+    "core_call": "call_jaxpr",
+    "custom_jvp_call": "call_jaxpr",
+    "custom_vjp_call": "call_jaxpr",
+    "eval_jaxpr": "jaxpr",
+    "jit": "jaxpr",
+    "remat2": "jaxpr",
+}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A row of the alignment: an equation of the left, of the right, or one of each.
+
+    Attributes:
+        left: the equation on the left, None if there is none.
+        right: the equation on the right, None if there is none.
+        relation: `same`; `layout`: the same but for where the axes are; `differs`: the same
+            operation on other values or with other parameters; `left` or `right`: on one side only.
+        is_layout: whether the equation only moves or adds axes.
+        depth: in how many equations it is nested.
+    """
+
+    left: jec.JaxprEqn | None
+    right: jec.JaxprEqn | None
+    relation: str
+    is_layout: bool
+    depth: int = 0
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Two jaxprs, aligned. `pairs` is None if nothing could be paired."""
+
+    pairs: tuple[Pair, ...] | None
+    same: bool
+
+
+@dataclass(frozen=True)
+class _Equation:
+    eqn: jec.JaxprEqn
+    numbers: Numbers
+
+
+def flat(jaxpr: AnyJaxpr) -> AnyJaxpr:
+    """Return a jaxpr with the calls in it inlined."""
+
+    def body(eqn: jec.JaxprEqn) -> AnyJaxpr | None:
+        name = _CALLS.get(eqn.primitive.name)
+        inner: AnyJaxpr | None = eqn.params.get(name) if name else None
+        return inner
+
+    return _jaxpr.inlined(jaxpr, body)
+
+
+def align(left: AnyJaxpr, right: AnyJaxpr) -> Alignment:
+    """Align two jaxprs that have been made flat.
+
+    The cost is linear in the equations where the two agree, and quadratic in what lies between.
+    """
+    numbering = Numbering()
+    (ours, our_key), (theirs, their_key) = numbering.read(left), numbering.read(right)
+    pairs = [*_pairs(_equations(left, ours), _equations(right, theirs), 0)]
+    both = any(pair.left and pair.right and not pair.is_layout for pair in pairs)
+    return Alignment(tuple(pairs) if both else None, our_key == their_key)
+
+
+def _equations(jaxpr: AnyJaxpr, numbers: list[Numbers]) -> list[_Equation]:
+    return [*map(_Equation, _jaxpr.opened(jaxpr).eqns, numbers)]
+
+
+def _pairs(left: list[_Equation], right: list[_Equation], depth: int) -> Iterator[Pair]:
+    """Yield the rows of two lists of equations."""
+    work = [[i for i, e in enumerate(side) if not e.numbers.is_layout] for side in (left, right)]
+    keys = [
+        [_key(side[i]) for i in indices] for side, indices in zip((left, right), work, strict=True)
+    ]
+    blocks = SequenceMatcher(None, keys[0], keys[1], autojunk=False).get_matching_blocks()
+    before = [0, 0]
+    for start, other, length in blocks:
+        ends = _end(left, work[0], start), _end(right, work[1], other)
+        if length:
+            ends = work[0][start], work[1][other]
+        yield from _between(left[before[0] : ends[0]], right[before[1] : ends[1]], depth)
+        before = [*ends]
+        for k in range(length):
+            i, j = work[0][start + k], work[1][other + k]
+            yield from _layout(left[before[0] : i], right[before[1] : j], depth)
+            yield _paired(left[i], right[j], depth)
+            before = [i + 1, j + 1]
+    yield from _layout(left[before[0] :], right[before[1] :], depth)
+
+
+def _end(side: list[_Equation], work: list[int], position: int) -> int:
+    return work[position] if position < len(work) else len(side)
+
+
+def _key(equation: _Equation) -> tuple[object, ...]:
+    """Return what two equations have in common that are the same but for their axes."""
+    sizes = tuple(getattr(var.aval, "size", None) for var in equation.eqn.outvars)
+    return (*(view.base for view in equation.numbers.views), sizes, equation.eqn.primitive.name)
+
+
+def _paired(left: _Equation, right: _Equation, depth: int) -> Pair:
+    same = left.numbers.made == right.numbers.made
+    relation = "same" if same else "layout"
+    return Pair(left.eqn, right.eqn, relation, left.numbers.is_layout, depth)
+
+
+def _between(left: list[_Equation], right: list[_Equation], depth: int) -> Iterator[Pair]:
+    """Yield the rows of what lies between two pairs."""
+    names = [_names(side) for side in (left, right)]
+    if names[0] != names[1] or not names[0]:
+        yield from _layout(left, right, depth)
+        return
+    rest = iter(right)
+    for equation in left:
+        if equation.numbers.is_layout:
+            yield Pair(equation.eqn, None, "left", is_layout=True, depth=depth)
+            continue
+        for other in rest:
+            if not other.numbers.is_layout:
+                break
+            yield Pair(None, other.eqn, "right", is_layout=True, depth=depth)
+        yield Pair(equation.eqn, other.eqn, "differs", is_layout=False, depth=depth)
+        yield from _inside(equation.eqn, other.eqn, depth + 1)
+    yield from (Pair(None, e.eqn, "right", is_layout=True, depth=depth) for e in rest)
+
+
+def _names(side: Sequence[_Equation]) -> list[str]:
+    return [e.eqn.primitive.name for e in side if not e.numbers.is_layout]
+
+
+def _inside(left: jec.JaxprEqn, right: jec.JaxprEqn, depth: int) -> Iterator[Pair]:
+    """Yield the rows of what is nested in two equations, if there are as many jaxprs in both."""
+    ours, theirs = [*_jaxpr.nested(left)], [*_jaxpr.nested(right)]
+    if len(ours) != len(theirs):
+        return
+    for one, other in zip(ours, theirs, strict=True):
+        numbering = Numbering()
+        sides = [_equations(jaxpr, numbering.read(jaxpr)[0]) for jaxpr in (one, other)]
+        yield from _pairs(sides[0], sides[1], depth)
+
+
+def _layout(left: list[_Equation], right: list[_Equation], depth: int) -> Iterator[Pair]:
+    """Yield rows of equations that have no counterpart but for those that move the same axes."""
+    numbers = [[e.numbers.made for e in side] for side in (left, right)]
+    for tag, a, b, c, d in SequenceMatcher(
+        None, numbers[0], numbers[1], autojunk=False
+    ).get_opcodes():
+        if tag == "equal":
+            for one, other in zip(left[a:b], right[c:d], strict=True):
+                yield _paired(one, other, depth)
+            continue
+        for e in left[a:b]:
+            yield Pair(e.eqn, None, "left", e.numbers.is_layout, depth)
+        for e in right[c:d]:
+            yield Pair(None, e.eqn, "right", e.numbers.is_layout, depth)
