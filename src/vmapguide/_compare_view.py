@@ -89,8 +89,8 @@ def _about_jaxprs(pairing: Pairing) -> str:
         both = relations["same"] + relations["layout"]
         text = f"{_count(both, 'step')} in both"
         if relations["layout"]:
-            moved = "all" if relations["layout"] == both else relations["layout"]
-            text += f", {moved} of them with axes in another place"
+            moved = "" if relations["layout"] == both else f"{relations['layout']} of them "
+            text += f", {moved}with axes in another place"
         parts.append(text)
     differing = [p.left.primitive.name for p in pairing.pairs if p.relation == "differs" and p.left]
     if differing:

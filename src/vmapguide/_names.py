@@ -134,7 +134,7 @@ def transformed_name(f: Callable[..., Any]) -> str:
     if (variables := vmap_variables(f)) is not None:
         return f"vmap({transformed_name(variables['fun'])})"
     # `jnp.cos` is compiled, too, but the user has not done that.
-    is_jitted = type(f).__name__ == "PjitFunction" and hasattr(f, "__wrapped__")
-    if is_jitted and not is_library(_file(f)):
-        return f"jit({transformed_name(f.__wrapped__)})"
+    inner = getattr(f, "__wrapped__", None)
+    if inner and type(f).__name__ == "PjitFunction" and not is_library(_file(f)):
+        return f"jit({transformed_name(inner)})"
     return function_name(f)

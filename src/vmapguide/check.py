@@ -92,16 +92,16 @@ class Check:
 
     def __str__(self) -> str:
         """Return the report as text, at most as wide as the terminal where it can be."""
-        return _report.text(self._report(), shutil.get_terminal_size((100, 24)).columns)
+        return _report.text(self._as_report(), shutil.get_terminal_size((100, 24)).columns)
 
     def __repr__(self) -> str:
         """Return the same as `str`: a check is made to be looked at."""
         return str(self)
 
     def _repr_html_(self) -> str:
-        return _report.html(self._report())
+        return _report.html(self._as_report())
 
-    def _report(self) -> _report.Report:
+    def _as_report(self) -> _report.Report:
         ran = len(self.examples)
         how_many = f"{self.batch_size:,} example{'' if self.batch_size == 1 else 's'}"
         if ran < self.batch_size:
@@ -114,7 +114,7 @@ class Check:
             notes = ["Why is not known: none of the known causes explains it."]
         return _report.Report(
             title=f"check vmap({self.name})",
-            call=f"{self._call}   {how_many}",
+            call=f"{self._call} · {how_many}",
             verdicts=(_report.Verdict(answer, "equals the loop", because),),
             notes=tuple(notes),
         )
@@ -178,7 +178,7 @@ def check(
         >>> check.same, [reason.code for reason in check.reasons]
         (False, ['side effect'])
         >>> vmapguide.check(lambda w, x: w * x, in_axes=(None, 0))(2.0, jnp.ones(3))
-        check vmap(<lambda>)   in_axes=(None, 0)   3 examples
+        check vmap(<lambda>)   in_axes=(None, 0) · 3 examples
         <BLANKLINE>
           = equals the loop   yes: every value is equal
     """

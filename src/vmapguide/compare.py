@@ -156,20 +156,20 @@ class Comparison:
 
     def __str__(self) -> str:
         """Return the comparison as text, at most as wide as the terminal where it can be."""
-        return _report.text(self._report(), shutil.get_terminal_size((100, 24)).columns)
+        return _report.text(self._as_report(), shutil.get_terminal_size((100, 24)).columns)
 
     def __repr__(self) -> str:
         """Return the same as `str`: a comparison is made to be looked at."""
         return str(self)
 
     def _repr_html_(self) -> str:
-        return _report.html(self._report())
+        return _report.html(self._as_report())
 
     def _readings(self, number: int) -> tuple[_read.Reading, _read.Reading]:
         one, other = self._made[0], self._made[number]
         return _read.read(one.flat, one.captured), _read.read(other.flat, other.captured)
 
-    def _report(self) -> _report.Report:
+    def _as_report(self) -> _report.Report:
         first = self.sides[0]
         pairings = [
             _compare_view.Pairing(

@@ -1,0 +1,403 @@
+"""`benchmark`: which of these functions is fastest, honestly.
+
+Here is the call and the value it returns; the clock is read in `_timing`. Ratios come first:
+machines are noisy, and a ratio of two functions that were timed in turns is less so than a time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from vmapguide import _errors, _names, _numbers, _report, _timing
+from vmapguide._sourcemap import leaf_axes
+from vmapguide._timing import Timing
+
+
+_NOT_RUN = "–"  # noqa: RUF001 - a dash.
+
+
+@dataclass(frozen=True, repr=False)
+class Benchmark:
+    """How long functions took: `str()` in a terminal, a table in a notebook.
+
+    Attributes:
+        sides: what the functions are called, in the order in which they were given.
+        sizes: the batch sizes of the sweep; `(None,)` if there was none.
+        timings: for each side its timing at each size; None where it was too slow to be run.
+        device: what it ran on.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, vmapguide
+        >>> result = vmapguide.benchmark(
+        ...     loop=lambda X: jnp.stack([jnp.tanh(x).sum() for x in X]),
+        ...     vmap=jax.vmap(lambda x: jnp.tanh(x).sum()),
+        ...     rounds=3,
+        ... )(jnp.ones((8, 5)))
+        >>> result.sides, result.sizes
+        (('loop', 'vmap'), (None,))
+        >>> result.timings["vmap"][0].median > 0
+        True
+    """
+
+    sides: tuple[str, ...]
+    sizes: tuple[int | None, ...]
+    timings: Mapping[str, tuple[Timing | None, ...]]
+    device: str
+    _call: str
+    _compiled: bool
+    _patience: float
+
+    def ratio(self, side: str, to: str, size: int | None = None) -> float:
+        """Return how many times as long one side took as another, in the median.
+
+        Args:
+            side: the name of a side.
+            to: the name of the side to compare it with.
+            size: the batch size; of a sweep the last if it is None.
+
+        Raises:
+            KeyError: if there is no such side.
+            ValueError: if there is no such size, or a side was not run at it.
+
+        Example:
+            >>> import jax.numpy as jnp, vmapguide
+            >>> result = vmapguide.benchmark(jnp.sin, jnp.sin, rounds=3)(jnp.ones(5))
+            >>> result.ratio("sin", to="sin")
+            1.0
+        """
+        times = []
+        for name in (side, to):
+            if name not in self.timings:
+                raise KeyError(f"benchmark: there is no side {name!r}; there are {self.sides}.")
+            if size is not None and size not in self.sizes:
+                raise ValueError(f"benchmark: there is no size {size}; there are {self.sizes}.")
+            timing = self.timings[name][-1 if size is None else self.sizes.index(size)]
+            if timing is None:
+                raise ValueError(f"benchmark: {name} was too slow to be run at this size.")
+            times.append(timing.median)
+        return times[0] / times[1]
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw seconds for one call against batch size, both logarithmic.
+
+        Args:
+            ax: Matplotlib axes to draw on; new ones if None.
+
+        Returns:
+            The axes. The band around a line is the middle half of its samples.
+
+        Raises:
+            ValueError: if there was no sweep.
+            ImportError: if Matplotlib is not installed.
+
+        Example:
+            >>> import jax.numpy as jnp, vmapguide
+            >>> run = vmapguide.benchmark(jnp.sin, jnp.sin, sweep=(1, 8), rounds=3)
+            >>> result = run(jnp.ones(5))
+            >>> result.plot().get_xscale()
+            'log'
+        """
+        if self.sizes == (None,):
+            raise ValueError("benchmark: there is one size alone: pass sweep=(1, 8, 64) to plot.")
+        try:
+            import matplotlib.pyplot as plt  # noqa: PLC0415 - an extra.
+        except ImportError as error:
+            raise ImportError(
+                'benchmark: plot needs Matplotlib: pip install ".[plot]" in the checkout.'
+            ) from error
+        with plt.style.context("vmapguide.assets.figure"):
+            ax = plt.subplots()[1] if ax is None else ax
+            for name, marker in zip(self.sides, _markers(), strict=False):
+                points = [
+                    (size, t)
+                    for size, t in zip(self.sizes, self.timings[name], strict=True)
+                    if t is not None
+                ]
+                sizes = [size for size, _ in points]
+                (line,) = ax.plot(sizes, [t.median for _, t in points], marker=marker, label=name)
+                low, high = [t.low for _, t in points], [t.high for _, t in points]
+                ax.fill_between(sizes, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
+            ax.set(xscale="log", yscale="log", xlabel="batch size", ylabel="seconds for one call")
+            ax.set_xticks(self.sizes, [str(size) for size in self.sizes])
+            ax.legend()
+        return ax
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the benchmark as plain data, ready for `json.dumps`.
+
+        Returns:
+            A dictionary with the keys `schema` (`"vmapguide.benchmark/1"`), `sides`, `sizes`,
+            `device`, `compiled` and `timings`: for each side a list of the fields of `Timing`, or
+            None, one for each size.
+        """
+        return {
+            "schema": "vmapguide.benchmark/1",
+            "sides": list(self.sides),
+            "sizes": list(self.sizes),
+            "device": self.device,
+            "compiled": self._compiled,
+            "timings": {
+                name: [timing and dataclasses.asdict(timing) for timing in timings]
+                for name, timings in self.timings.items()
+            },
+        }
+
+    def __str__(self) -> str:
+        """Return the table as text, at most as wide as the terminal where it can be."""
+        return _report.text(self._as_report(), shutil.get_terminal_size((100, 24)).columns)
+
+    def __repr__(self) -> str:
+        """Return the same as `str`: a benchmark is made to be looked at."""
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return _report.html(self._as_report())
+
+    def _as_report(self) -> _report.Report:
+        head: tuple[str, ...] = ("", "times the fastest", "one call", "middle half")
+        head += ("compiling",) if self._compiled else ()
+        tables = tuple(
+            _report.Table(
+                head,
+                tuple(self._rows(i)),
+                frozenset(range(1, len(head))),
+                caption="" if size is None else f"batch size {size:,}",
+            )
+            for i, size in enumerate(self.sizes)
+        )
+        state = "compiled" if self._compiled else "as they are, not compiled"
+        notes = [f"{state[0].upper()}{state[1:]}, on {self.device}."]
+        if any(None in timings for timings in self.timings.values()):
+            notes.append(
+                f"{_NOT_RUN}: not run. It took more than {self._patience:g} s at a smaller size."
+            )
+        title = f"benchmark {' · '.join(self.sides)}"
+        return _report.Report(title, self._call, tables=tables, notes=tuple(notes))
+
+    def _rows(self, i: int) -> Iterator[_report.Row]:
+        """Yield the rows of one size, the fastest first."""
+        ran = {name: t for name in self.sides if (t := self.timings[name][i]) is not None}
+        order = sorted(ran, key=lambda name: ran[name].median)
+        for name in order:
+            timing, fastest = ran[name], ran[order[0]]
+            # Two spreads that overlap say nothing about which of the two is faster.
+            unsure = name != order[0] and timing.low <= fastest.high
+            ratio = f"{'≈ ' if unsure else ''}{timing.median / fastest.median:.3g}"
+            spread = f"{_seconds(timing.low)} to {_seconds(timing.high)}"
+            cells: tuple[str, ...] = (name, ratio, _seconds(timing.median), spread)
+            if timing.compiling is not None:
+                cells += (_seconds(timing.compiling),)
+            yield _report.Row(cells)
+        width = 5 if self._compiled else 4
+        for name in self.sides:
+            if name not in ran:
+                yield _report.Row((name, *[_NOT_RUN] * (width - 1)), faded=True)
+
+
+def benchmark(
+    *functions: Callable[..., Any],
+    sweep: Sequence[int] | None = None,
+    in_axes: Any = 0,
+    jit: bool = True,
+    rounds: int = 15,
+    patience: float = 10.0,
+    rtol: float | None = None,
+    atol: float | None = None,
+    progress: bool | None = None,
+    **named: Callable[..., Any],
+) -> Callable[..., Benchmark]:
+    """Make a function that times functions side by side.
+
+    Each is compiled and warmed up; then all are called in turns, round after round, each round
+    beginning with another one, so that a busy moment of the machine hits all of them. A sample is
+    as many calls as take about a millisecond, and waits until the results are there. Arguments
+    are passed and not captured, so that nothing is computed while XLA compiles.
+
+    Args:
+        functions: the functions to time; they are called by the names they have.
+        sweep: batch sizes to time them at. The examples of the arguments are repeated, or left
+            out, to make batches of these sizes.
+        in_axes: where the batch is in the arguments, as for `jax.vmap`; a sweep needs it.
+        jit: whether to compile the functions. If not, they are called as they are.
+        rounds: how many samples are taken of each, or fewer, but three, if that takes longer than
+            `patience`.
+        patience: seconds. What takes longer, to compile or to call, is not run at larger sizes.
+        rtol: the relative tolerance within which results must agree; by default that of each
+            dtype, see `LeafResult`.
+        atol: the absolute tolerance.
+        progress: whether to show progress; None for in a terminal, and in a notebook with widgets.
+        named: more functions, to be called by these names: `benchmark(loop=f, vmap=jax.vmap(g))`.
+            The names of the options above cannot be used.
+
+    Returns:
+        A function of arguments for all of them, which returns a `Benchmark`.
+
+    Raises:
+        TypeError: if there are fewer than two functions, something is not a function, the
+            arguments do not fit one of them or have no values, or results differ in structure.
+        ValueError: if results differ: what does not compute the same cannot be compared. Also if
+            a size is not a positive number.
+        Exception: whatever one of the functions raises, with a note that says which.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, vmapguide
+        >>> def by_hand(X):
+        ...     return X / X.sum()
+        >>> vmapguide.benchmark(by_hand, jax.vmap(lambda x: x / x.sum()))(jnp.ones((3, 5)))
+        Traceback (most recent call last):
+            ...
+        ValueError: benchmark: by_hand and vmap(<lambda>) do not compute the same: 15 of 15 values
+        differ, the most at element (0, 0): 0.2 and not 0.06666667. Mend one of them, or allow for
+        the difference with rtol= or atol=.
+    """
+    sides = _errors.named_sides("benchmark", functions, named)
+    sizes = _checked_sizes(sweep)
+    if rounds < 1:
+        raise ValueError(f"benchmark: rounds must be a positive number, but is {rounds}.")
+
+    def benchmark_call(*args: Any, **kwargs: Any) -> Benchmark:
+        _check_arguments(sides, args, kwargs)
+        timings: dict[str, list[Timing | None]] = {name: [] for name in sides}
+        for size in sizes:
+            resized = (args, kwargs) if size is None else _resized(args, kwargs, in_axes, size)
+            running = {
+                name: f for name, f in sides.items() if not _too_slow(timings[name], patience)
+            }
+            runners = {
+                name: _timing.Runner("benchmark", name, f, *resized, jit=jit)
+                for name, f in running.items()
+            }
+            _check_results({name: runner.result for name, runner in runners.items()}, rtol, atol)
+            what = "benchmark" if size is None else f"benchmark, batch size {size}"
+            timed = _timing.time_in_turns(runners, rounds, patience, what, progress=progress)
+            for name, list_ in timings.items():
+                list_.append(timed.get(name))
+        names = _names.leaf_names(next(iter(sides.values())), args, kwargs)
+        types = map(_errors.describe, jax.tree.leaves((args, kwargs)))
+        return Benchmark(
+            sides=tuple(sides),
+            sizes=sizes,
+            timings={name: tuple(list_) for name, list_ in timings.items()},
+            device=device(),
+            _call=", ".join(map("{}: {}".format, names, types)),
+            _compiled=jit,
+            _patience=patience,
+        )
+
+    return benchmark_call
+
+
+def device() -> str:
+    """Return what JAX runs on: the machine, JAX's version and its backend."""
+    first = jax.devices()[0]
+    kind = first.device_kind
+    if first.platform == "cpu":
+        cpuinfo = Path("/proc/cpuinfo")
+        lines = cpuinfo.read_text("utf-8").splitlines() if cpuinfo.exists() else []
+        models = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
+        model = models[0] if models else platform.processor() or platform.machine()
+        kind = f"{os.cpu_count()} cores of {model}"
+    return f"{kind}, JAX {jax.__version__} on its {first.platform} backend"
+
+
+def _checked_sizes(sweep: Sequence[int] | None) -> tuple[int | None, ...]:
+    if sweep is None:
+        return (None,)
+    sizes = tuple(sweep)
+    for size in sizes:
+        if not isinstance(size, int) or size < 1:
+            raise ValueError(
+                f"benchmark: the batch sizes of sweep= must be positive whole numbers, but one of "
+                f"them is {size!r}. A batch without examples takes no time worth knowing."
+            )
+    if not sizes:
+        raise ValueError(
+            "benchmark: sweep= names no batch size: pass some, as in sweep=(1, 8, 64)."
+        )
+    return tuple(sorted(set(sizes)))
+
+
+def _check_arguments(sides: Mapping[str, Callable[..., Any]], args: Any, kwargs: Any) -> None:
+    for name, f in sides.items():
+        _errors.check_call("benchmark", f, name, args, kwargs)
+    names = _names.leaf_names(next(iter(sides.values())), args, kwargs)
+    for name, leaf in zip(names, jax.tree.leaves((args, kwargs)), strict=True):
+        if isinstance(leaf, jax.ShapeDtypeStruct):
+            raise TypeError(
+                f"benchmark: {name} is a type without values, {_errors.describe(leaf)}, and "
+                f"benchmark runs the functions. Pass an array; cost needs types alone."
+            )
+        if 0 in getattr(leaf, "shape", ()):
+            raise ValueError(
+                f"benchmark: {name} is empty, {_errors.describe(leaf)}. Pass at least one example."
+            )
+
+
+def _check_results(results: Mapping[str, Any], rtol: float | None, atol: float | None) -> None:
+    """Raise if sides do not compute the same: the first one is what the others must agree with."""
+    _errors.check_structures("benchmark", results)
+    for name, actual in [*results.items()][1:]:
+        first, expected = next(iter(results.items()))
+        leaves = _numbers.compare_trees(expected, actual, rtol, atol)
+        if not all(leaf.same for leaf in leaves):
+            raise ValueError(
+                f"benchmark: {first} and {name} do not compute the same: "
+                f"{_numbers.summary(leaves)}. Mend one of them, or allow for the difference with "
+                f"rtol= or atol=."
+            )
+
+
+def _too_slow(timings: Sequence[Timing | None], patience: float) -> bool:
+    """Say whether a side has lost the right to be run at larger sizes."""
+    if not timings:
+        return False
+    last = timings[-1]
+    return last is None or max(last.median, last.compiling or 0) > patience
+
+
+def _resized(args: Any, kwargs: Any, in_axes: Any, size: int) -> tuple[Any, Any]:
+    """Return the arguments with as many examples, taken in turn and from the start again."""
+    axes = leaf_axes(in_axes, args, kwargs)
+    leaves, tree = jax.tree.flatten((args, kwargs))
+    if axes is None:
+        raise ValueError(
+            f"benchmark: in_axes={in_axes!r} does not fit the arguments: it has one entry for each "
+            f"positional argument, as for jax.vmap."
+        )
+    resized = []
+    for leaf, axis in zip(leaves, axes, strict=True):
+        if axis is None:
+            resized.append(leaf)
+            continue
+        array = jnp.asarray(leaf)
+        if not -array.ndim <= axis < array.ndim:
+            raise ValueError(
+                f"benchmark: in_axes says that axis {axis} of an argument counts examples, but it "
+                f"is {_errors.describe(array)}. Put None in its place for what all examples share."
+            )
+        examples = jnp.arange(size) % array.shape[axis]
+        resized.append(array[(slice(None),) * range(array.ndim)[axis] + (examples,)])
+    args, kwargs = jax.tree.unflatten(tree, resized)
+    return args, kwargs
+
+
+def _markers() -> Iterator[str]:
+    while True:
+        yield from "os^Dvx"
+
+
+def _seconds(seconds: float) -> str:
+    for unit, name in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
+        if seconds >= unit:
+            return f"{seconds / unit:.3g} {name}"
+    return f"{seconds / 1e-9:.3g} ns"

@@ -1,0 +1,413 @@
+"""`cost`: what a function costs, counted in its jaxpr, and beside it what XLA says.
+
+Here is the call and the values it returns. What one equation costs is in `_flops`; how often it
+runs is found out by `_counting`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, overload
+
+import jax
+import jax.extend.core as jec
+
+from vmapguide import _cost_view, _counting, _errors, _names, _report, _source
+from vmapguide._counting import Entry
+from vmapguide._flops import Amount
+from vmapguide._program import Source
+from vmapguide.explain import Explanation
+
+
+@dataclass(frozen=True)
+class CostStep:
+    """What one step costs: an equation, or what `jax.vmap` made of it.
+
+    Attributes:
+        primitive: the operation; of an explanation that of the per-example equation, and
+            `out_axes` for what `jax.vmap` added at its boundary.
+        source: the user's code that made it; None if it is not known.
+        flops: floating-point operations, loops of known length multiplied in, and one trip of
+            each loop in `loops`.
+        transcendentals: functions such as `exp`, counted in the same way.
+        bytes: bytes read and written if every equation runs on its own.
+        loops: the loops of unknown length that it is in, by their names in `Cost.loops`.
+        one: of an explanation, the FLOPs and transcendental functions of one example, together.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, vmapguide
+        >>> X = jax.ShapeDtypeStruct((32, 4), jnp.float32)
+        >>> step, *_ = vmapguide.cost(vmapguide.explain(lambda x: jnp.sin(x) @ x)(X)).steps
+        >>> step.primitive, step.transcendentals, step.one
+        ('sin', 128, 4)
+    """
+
+    primitive: str
+    source: Source | None
+    flops: int
+    transcendentals: int
+    bytes: int
+    loops: tuple[str, ...]
+    one: int | None = None
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A `while` loop: how often it runs is known only when it runs.
+
+    Attributes:
+        name: what the number of its trips is called: `n1`.
+        source: the user's code that made it; None if it is not known.
+        inside: the names of the unknown loops around it.
+        flops: floating-point operations of one trip: body and condition.
+        transcendentals: functions such as `exp` in one trip.
+        bytes: bytes read and written in one trip.
+
+    Example:
+        >>> import jax, vmapguide
+        >>> def halve(x):
+        ...     return jax.lax.while_loop(lambda x: x > 1, lambda x: x / 2, x)
+        >>> loop, = vmapguide.cost(halve)(8.0).loops
+        >>> loop.name, loop.flops
+        ('n1', 2)
+    """
+
+    name: str
+    source: Source | None
+    inside: tuple[str, ...]
+    flops: int
+    transcendentals: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class XlaCost:
+    """What XLA says about the compiled program. What it does not say is None.
+
+    Attributes:
+        flops: floating-point operations, the body of a loop counted once.
+        transcendentals: functions such as `exp`.
+        bytes: bytes read and written, fused operations counted together.
+        temporary: bytes of temporary memory: the peak, beside arguments and results.
+        arguments: bytes of the arguments.
+        results: bytes of the results.
+        library_calls: whether the program calls functions that XLA does not look into.
+        fuses: whether XLA has put several operations together.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, vmapguide
+        >>> X = jax.ShapeDtypeStruct((32, 4), jnp.float32)
+        >>> xla = vmapguide.cost(lambda X: X @ X.T)(X).xla
+        >>> xla.flops, xla.arguments, xla.results
+        (8192, 512, 4096)
+    """
+
+    flops: int | None
+    transcendentals: int | None
+    bytes: int | None
+    temporary: int | None
+    arguments: int | None
+    results: int | None
+    library_calls: bool
+    fuses: bool
+
+
+@dataclass(frozen=True, repr=False)
+class Cost:
+    """What a function costs: `str()` in a terminal, a table in a notebook.
+
+    The counts are those of the jaxpr: every equation, on its own, as often as it runs. Of the
+    branches of a `cond` one runs, and the most expensive one is counted. What is in a `while` loop
+    is not in the totals but in `loops`. That its condition is looked at once more than its body
+    runs is left out.
+
+    Attributes:
+        name: what the function is called.
+        flops: floating-point operations.
+        transcendentals: functions such as `exp` and `tanh`, which XLA counts apart.
+        bytes: bytes read and written if every equation runs on its own, from and to memory.
+        loops: the loops of unknown length.
+        uncounted: how often operations occur of which it is not known what they cost.
+        steps: what each equation costs, or each step of an explanation.
+        sizes: of an explanation the sizes of the batch axes by their names.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, vmapguide
+        >>> def power(A, x):
+        ...     return jax.lax.scan(lambda x, _: (A @ x, None), x, None, length=100)[0]
+        >>> A, x = jnp.ones((8, 8)), jnp.ones(8)
+        >>> cost = vmapguide.cost(power)(A, x)
+        >>> cost.flops == 100 * 2 * 8 * 8
+        True
+    """
+
+    name: str
+    flops: int
+    transcendentals: int
+    bytes: int
+    loops: tuple[Loop, ...]
+    uncounted: Mapping[str, int]
+    steps: tuple[CostStep, ...]
+    sizes: Mapping[str, int]
+    _call: str
+    _compile: Callable[[], Any]
+    _scans: tuple[int, ...]
+
+    @functools.cached_property
+    def xla(self) -> XlaCost | None:
+        """What XLA says, or None if it cannot compile the function. Compiles at the first look."""
+        try:
+            compiled = self._compile()
+        except Exception:  # noqa: BLE001 - a collective without its axis, a kernel for a GPU.
+            return None
+        analysis = compiled.cost_analysis() or {}
+        memory = compiled.memory_analysis()
+        text = compiled.as_text() or ""
+
+        def said(key: str, otherwise: int | None = None) -> int | None:
+            value = analysis.get(key, otherwise)
+            return None if value is None or value < 0 else int(value)
+
+        # XLA leaves out what there is none of.
+        none = 0 if analysis else None
+        return XlaCost(
+            flops=said("flops", none),
+            transcendentals=said("transcendentals", none),
+            bytes=said("bytes accessed"),
+            temporary=getattr(memory, "temp_size_in_bytes", None),
+            arguments=getattr(memory, "argument_size_in_bytes", None),
+            results=getattr(memory, "output_size_in_bytes", None),
+            library_calls=" custom-call(" in text,
+            fuses=" fusion(" in text,
+        )
+
+    @property
+    def differences(self) -> tuple[str, ...]:
+        """Why the counts of the jaxpr are not those of XLA, a sentence each."""
+        return tuple(_cost_view.differences(self._as_view()))
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the cost as plain data, ready for `json.dumps`. Compiles the function.
+
+        Returns:
+            A dictionary with the keys `schema` (`"vmapguide.cost/1"`), `name`, `flops`,
+            `transcendentals`, `bytes`, `loops` (the fields of `Loop`), `uncounted`, `steps` (the
+            fields of `CostStep`), `sizes`, `xla` (the fields of `XlaCost`, or None) and
+            `differences`. A source has the fields of `Source` and its `expression`.
+        """
+        return {
+            "schema": "vmapguide.cost/1",
+            "name": self.name,
+            "flops": self.flops,
+            "transcendentals": self.transcendentals,
+            "bytes": self.bytes,
+            "loops": [*map(_plain, self.loops)],
+            "uncounted": dict(self.uncounted),
+            "steps": [*map(_plain, self.steps)],
+            "sizes": dict(self.sizes),
+            "xla": self.xla and dataclasses.asdict(self.xla),
+            "differences": list(self.differences),
+        }
+
+    def __str__(self) -> str:
+        """Return the tables as text, at most as wide as the terminal where it can be."""
+        return _report.text(self._as_report(), shutil.get_terminal_size((100, 24)).columns)
+
+    def __repr__(self) -> str:
+        """Return the same as `str`: a cost is made to be looked at."""
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return _report.html(self._as_report())
+
+    def _as_report(self) -> _report.Report:
+        return _cost_view.report(self._as_view())
+
+    def _as_view(self) -> _cost_view.View:
+        return _cost_view.View(
+            name=self.name,
+            call=self._call,
+            flops=self.flops,
+            transcendentals=self.transcendentals,
+            bytes=self.bytes,
+            loops=self.loops,
+            uncounted=self.uncounted,
+            steps=self.steps,
+            sizes=self.sizes,
+            xla=self.xla,
+            scans=self._scans,
+        )
+
+
+def _plain(value: CostStep | Loop) -> dict[str, object]:
+    source = value.source and value.source.to_dict()
+    return dataclasses.asdict(value) | {"source": source}
+
+
+@overload
+def cost(f: Explanation) -> Cost: ...
+@overload
+def cost(f: Callable[..., Any]) -> Callable[..., Cost]: ...
+def cost(f: Any) -> Any:
+    """Make a function that counts what `f` costs, or count what an explanation's program costs.
+
+    FLOPs, functions such as `exp`, and bytes are counted in the jaxpr, with the lengths of loops
+    multiplied in; beside them stands what XLA says about the compiled program, and why the two
+    differ. Nothing is run. The cost of counting is linear in the equations; XLA compiles the
+    function when it is first asked, that is when the result is shown.
+
+    Args:
+        f: a function; or an `Explanation`, whose batched program is counted, step by step, beside
+            what one example costs.
+
+    Returns:
+        A function of the arguments of `f`, arrays or `jax.ShapeDtypeStruct`s of any size, which
+        returns a `Cost`. Of an explanation the `Cost` itself.
+
+    Raises:
+        TypeError: if `f` is not a function, or the arguments do not fit it.
+        Exception: whatever `f` raises while it is traced, JAX's message unchanged, with a note
+            that says what was being traced.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, vmapguide
+        >>> A, B = (jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((20, 30), (30, 40)))
+        >>> vmapguide.cost(jnp.matmul)(A, B).flops == 2 * 20 * 30 * 40
+        True
+        >>> def either(x):
+        ...     return jax.lax.cond(x.sum() > 0, lambda x: A_ @ x, lambda x: x, x)
+        >>> A_, X = jnp.ones((5, 5)), jax.ShapeDtypeStruct((100, 5), jnp.float32)
+        >>> one = vmapguide.cost(either)(jnp.ones(5))
+        >>> vmapguide.cost(jax.vmap(either))(X).flops > 100 * one.flops
+        True
+
+    The conventions and their sources are those of the module `vmapguide._flops`: XLA's own, and
+    Golub and Van Loan's for linear algebra.
+    """
+    if isinstance(f, Explanation):
+        return _of_explanation(f)
+    _errors.check_function("cost", f)
+    name = _names.transformed_name(f)
+
+    @functools.wraps(f)
+    def cost_call(*args: Any, **kwargs: Any) -> Cost:
+        _errors.check_call("cost", f, name, args, kwargs)
+        with _errors.naming("cost", name, f, args, kwargs):
+            jaxpr = jax.make_jaxpr(f)(*args, **kwargs)
+        _source.forget()
+        counted = _counting.count(jaxpr)
+        names = _names.leaf_names(f, args, kwargs)
+        types = map(_errors.describe, jax.tree.leaves((args, kwargs)))
+        return _cost(
+            counted,
+            name=name,
+            steps=tuple(map(_step, counted.entries)),
+            sizes={},
+            call=", ".join(map("{}: {}".format, names, types)),
+            compile_=lambda: jax.jit(f).lower(*args, **kwargs).compile(),
+        )
+
+    return cost_call
+
+
+def _of_explanation(explanation: Explanation) -> Cost:
+    """Count what an explanation's program costs, step by step."""
+    counted = _counting.count(explanation.batched)
+    entries = _by_equation(counted.entries)
+    ones = _by_equation(_counting.count(explanation.per_example).entries)
+    steps = []
+    for step in explanation.steps:
+        made = [entry for eqn in step.batched for entry in entries.get(id(eqn), ())]
+        one = _total(ones.get(id(step.equation), ()))
+        name = step.equation.primitive.name
+        steps.append(_of_entries(name, step.source, made, one.flops + one.transcendentals))
+    if explanation.boundary:
+        made = [entry for eqn in explanation.boundary for entry in entries.get(id(eqn), ())]
+        steps.append(_of_entries("out_axes", None, made, 0))
+
+    def compile_() -> Any:
+        inner = explanation.batched.jaxpr
+        types = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in inner.invars]
+        return jax.jit(jec.jaxpr_as_fun(explanation.batched)).lower(*types).compile()
+
+    sizes = ", ".join(f"{letter} = {size}" for letter, size in explanation.sizes.items())
+    return _cost(
+        counted,
+        name=f"vmap({explanation.name})",
+        steps=tuple(steps),
+        sizes=dict(explanation.sizes),
+        call=sizes,
+        compile_=compile_,
+    )
+
+
+def _cost(
+    counted: _counting.Count,
+    *,
+    name: str,
+    steps: tuple[CostStep, ...],
+    sizes: Mapping[str, int],
+    call: str,
+    compile_: Callable[[], Any],
+) -> Cost:
+    known = _total(entry for entry in counted.entries if not entry.loops)
+    uncounted: dict[str, int] = {}
+    for entry in counted.entries:
+        if entry.amount is None:
+            primitive = entry.eqn.primitive.name
+            uncounted[primitive] = uncounted.get(primitive, 0) + entry.times
+    loops = []
+    for loop, (eqn, outer, inside) in counted.unknown.items():
+        # What is in a loop inside this one is that loop's.
+        trip = _total(entry for entry in counted.entries if entry.loops[-1:] == (loop,))
+        loops.append(Loop(loop, _where(eqn, outer), inside, *_fields(trip)))
+    return Cost(
+        name,
+        *_fields(known),
+        loops=tuple(loops),
+        uncounted=uncounted,
+        steps=steps,
+        sizes=sizes,
+        _call=call,
+        _compile=compile_,
+        _scans=tuple(counted.scans),
+    )
+
+
+def _step(entry: Entry) -> CostStep:
+    return _of_entries(entry.eqn.primitive.name, _where(entry.eqn, entry.outer), [entry], None)
+
+
+def _of_entries(
+    name: str, source: Source | None, entries: Sequence[Entry], one: int | None
+) -> CostStep:
+    loops = dict.fromkeys(loop for entry in entries for loop in entry.loops)
+    return CostStep(name, source, *_fields(_total(entries)), loops=tuple(loops), one=one)
+
+
+def _total(entries: Iterable[Entry]) -> Amount:
+    return sum((entry.amount for entry in entries if entry.amount), Amount())
+
+
+def _fields(amount: Amount) -> tuple[int, int, int]:
+    return amount.flops, amount.transcendentals, amount.bytes
+
+
+def _by_equation(entries: Iterable[Entry]) -> dict[int, list[Entry]]:
+    found: dict[int, list[Entry]] = {}
+    for entry in entries:
+        found.setdefault(id(entry.eqn), []).append(entry)
+    return found
+
+
+def _where(eqn: jec.JaxprEqn, outer: Sequence[jec.JaxprEqn]) -> Source | None:
+    """Return the user's code that made an equation, or that called the library code around it."""
+    for candidate in (eqn, *reversed(outer)):
+        source = _source.of_equation(candidate)
+        if source is not None:
+            return source
+    return None
