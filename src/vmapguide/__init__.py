@@ -16,6 +16,9 @@ from vmapguide.cost import CostStep as CostStep
 from vmapguide.cost import Loop as Loop
 from vmapguide.cost import XlaCost as XlaCost
 from vmapguide.cost import cost as cost
+from vmapguide.diagram import Block as Block
+from vmapguide.diagram import Diagram as Diagram
+from vmapguide.diagram import diagram as diagram
 from vmapguide.explain import Explanation as Explanation
 from vmapguide.explain import Step as Step
 from vmapguide.explain import explain as explain

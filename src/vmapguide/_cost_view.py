@@ -159,12 +159,7 @@ def _totals_table(view: View) -> Table:
     exp = f"{view.transcendentals:,}"
     rows = [
         row("FLOPs", f"{view.flops:,}", getattr(xla, "flops", None), is_bytes=False),
-        row(
-            "exp, …",
-            f"{view.transcendentals:,}",
-            getattr(xla, "transcendentals", None),
-            is_bytes=False,
-        ),
+        row("exp, …", exp, getattr(xla, "transcendentals", None), is_bytes=False),
         row("bytes read and written", _bytes(view.bytes), getattr(xla, "bytes", None)),
         row("temporary memory, at most", "", getattr(xla, "temporary", None)),
         row("arguments", "", getattr(xla, "arguments", None)),

@@ -147,7 +147,7 @@ class Reading:
         return self._variables[var]
 
     def _type(self, var: jec.Var) -> Type:
-        kind = _type(var.aval)
+        kind = type_of(var.aval)
         if var in self._shapes and kind.shape is not None:
             return dataclasses.replace(kind, shape=self._shapes[var])
         return kind
@@ -155,7 +155,7 @@ class Reading:
     def _atom(self, atom: jec.Var | jec.Literal) -> Variable | Literal:
         if not isinstance(atom, jec.Literal):
             return self._variable(atom)
-        kind = _type(atom.aval)
+        kind = type_of(atom.aval)
         # An operation's operands have one dtype, so that of a literal is worth saying only
         # where it is not the one that its spelling suggests.
         usual = kind.shape == () and kind.dtype in {"f32", "i32", "bool"}
@@ -291,7 +291,7 @@ def _text(value: Any) -> str:  # noqa: C901, PLR0911 - one case for each kind of
     return without_addresses(value)
 
 
-def _type(aval: Any) -> Type:
+def type_of(aval: Any) -> Type:
     text = aval.str_short(short_dtypes=True)
     parts = re.fullmatch(r"([^\[]+)\[([^\]]*)\](\{.*\})?", text)
     shape = getattr(aval, "shape", None)

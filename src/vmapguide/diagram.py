@@ -1,0 +1,239 @@
+"""`diagram`: the picture of a `jax.vmap` that people draw on whiteboards.
+
+Here is the call and the value it returns; it is drawn by `_svg`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.extend.core as jec
+
+from vmapguide import _axes, _errors, _names, _read, _render, _sourcemap, _svg
+from vmapguide._program import Type
+from vmapguide._vmap_notes import vmap_notes
+
+
+@dataclass(frozen=True)
+class Block:
+    """An argument or a result: one leaf of it.
+
+    Attributes:
+        name: what it is called, such as `params['W']`; empty for a result that is one array.
+        whole: the type of the whole, the batch axes by their names: `f32[B,5]`.
+        one: the type of what one example has of it: `f32[5]`.
+        mapped: whether each example has its own; if not, all share it.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, vmapguide
+        >>> X = jax.ShapeDtypeStruct((3, 5), jnp.float32)
+        >>> block, = vmapguide.diagram(lambda x: x.sum(), in_axes=1)(X).arguments
+        >>> block.name, str(block.whole), str(block.one), block.mapped
+        ('x', 'f32[3,B]', 'f32[3]', True)
+    """
+
+    name: str
+    whole: Type
+    one: Type
+    mapped: bool
+
+
+@dataclass(frozen=True, repr=False)
+class Diagram:
+    """What goes into a vmapped function and what comes out: a picture in a notebook.
+
+    Attributes:
+        name: what the function of one example is called.
+        arguments: the leaves of the arguments.
+        results: the leaves of the results.
+        sizes: the sizes of the batch axes by their names, the outermost first: `{"B": 3}`.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, vmapguide
+        >>> W, X = (jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((2, 5), (3, 5)))
+        >>> def layer(W, x):
+        ...     return W @ x
+        >>> vmapguide.diagram(layer, in_axes=(None, 0))(W, X)
+        vmap(layer)   in_axes=(None, 0)   B = 3
+        <BLANKLINE>
+          W       f32[2,5]  ->  f32[2,5]  shared
+          x       f32[B,5]  ->  f32[5]    one example
+          layer, for one example
+          result  f32[2]    ->  f32[B,2]  stacked
+    """
+
+    name: str
+    arguments: tuple[Block, ...]
+    results: tuple[Block, ...]
+    sizes: Mapping[str, int]
+    _call: str
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the diagram as plain data, ready for `json.dumps`.
+
+        Returns:
+            A dictionary with the keys `schema` (`"vmapguide.diagram/1"`), `name`, `sizes`,
+            `arguments` and `results`: the fields of `Block`. Batch axes have their names in the
+            shapes of types.
+        """
+        return {
+            "schema": "vmapguide.diagram/1",
+            "name": self.name,
+            "sizes": dict(self.sizes),
+            "arguments": [dataclasses.asdict(block) for block in self.arguments],
+            "results": [dataclasses.asdict(block) for block in self.results],
+        }
+
+    def svg(self) -> str:
+        """Return the picture as an SVG file that stands alone, for light and dark.
+
+        Example:
+            >>> import jax.numpy as jnp, vmapguide
+            >>> picture = vmapguide.diagram(jnp.sin)(jnp.ones((3, 5)))
+            >>> picture.svg().startswith("<svg xmlns=")
+            True
+        """
+        return _svg.alone(self._as_picture(), _render.stylesheet())
+
+    def __str__(self) -> str:
+        """Return the diagram in words and arrows."""
+        return _svg.text(self._as_picture())
+
+    def __repr__(self) -> str:
+        """Return the same as `str`: a diagram is made to be looked at."""
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return f"{_render.style_element()}{_svg.html(self._as_picture())}"
+
+    def _as_picture(self) -> _svg.Picture:
+        def blocks(found: tuple[Block, ...]) -> tuple[_svg.Block, ...]:
+            return tuple(_svg.Block(b.name, b.whole, b.one, mapped=b.mapped) for b in found)
+
+        return _svg.Picture(
+            self.name, self._call, self.sizes, blocks(self.arguments), blocks(self.results)
+        )
+
+
+def diagram(
+    f: Callable[..., Any],
+    in_axes: Any = 0,
+    out_axes: Any = 0,
+    *,
+    axis_name: Any = None,
+    axis_size: int | None = None,
+    spmd_axis_name: Any = None,
+) -> Callable[..., Diagram]:
+    """Make a function that draws `jax.vmap(f)`: put it where `jax.vmap` stood.
+
+    The picture shows every leaf of the arguments and results, which axis is mapped, what one
+    example gets of it, and what all examples share. Nothing is computed.
+
+    Args:
+        f: the function of one example.
+        in_axes: as for `jax.vmap`.
+        out_axes: as for `jax.vmap`.
+        axis_name: as for `jax.vmap`.
+        axis_size: as for `jax.vmap`.
+        spmd_axis_name: as for `jax.vmap`.
+
+    Returns:
+        A function of the arguments that `jax.vmap(f)` would be called with, which returns a
+        `Diagram`. Arrays may be `jax.ShapeDtypeStruct` of any size.
+
+    Raises:
+        TypeError: if `f` is not a function.
+        Exception: whatever `jax.vmap(f)` raises, JAX's message unchanged, with a note on the
+            cause where it is a known one.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, vmapguide
+        >>> X = jax.ShapeDtypeStruct((3, 5), jnp.float32)
+        >>> picture = vmapguide.diagram(lambda x: 2 * x, in_axes=0, out_axes=1)(X)
+        >>> [str(block.whole) for block in (*picture.arguments, *picture.results)]
+        ['f32[B,5]', 'f32[5,B]']
+    """
+    _errors.check_function("diagram", f)
+    vmap = _sourcemap.Vmap(in_axes, out_axes, axis_name, axis_size, spmd_axis_name)
+
+    @functools.wraps(f)
+    def diagram_call(*args: Any, **kwargs: Any) -> Diagram:
+        call = _sourcemap.Call(f, vmap, args, kwargs)
+        try:
+            found = _sourcemap.source_map(call)
+        except Exception as error:
+            for note in vmap_notes("diagram", error, call):
+                error.add_note(note)
+            raise
+        axes = _axes.find_axes(call, found)
+        return Diagram(
+            name=_names.transformed_name(_innermost(f)),
+            arguments=tuple(_arguments(call, found, axes)),
+            results=tuple(_results(call, found, axes)),
+            sizes=axes.sizes,
+            _call=call.text(),
+        )
+
+    return diagram_call
+
+
+def _innermost(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function inside the vmaps that `f` itself is made of."""
+    while (variables := _names.vmap_variables(f)) is not None:
+        f = variables["fun"]
+    return f
+
+
+def _arguments(
+    call: _sourcemap.Call, found: _sourcemap.SourceMap, axes: _axes.Axes
+) -> Iterator[Block]:
+    """Yield a block for every leaf; what is not an array is its type's name, and shared."""
+    variables = iter(found.batched.jaxpr.invars)
+    for name, leaf, is_traced in zip(call.names, call.leaves, call.traced, strict=True):
+        if is_traced:
+            yield _block(name, next(variables), axes)
+        else:
+            kind = _read.type_of(leaf.aval) if hasattr(leaf, "aval") else Type(_kind(leaf), None)
+            yield Block(name, kind, kind, mapped=False)
+
+
+def _kind(leaf: Any) -> str:
+    """Return the type of a leaf that is not traced: dtype and shape of an array of NumPy's."""
+    return _errors.describe(leaf)
+
+
+def _results(
+    call: _sourcemap.Call, found: _sourcemap.SourceMap, axes: _axes.Axes
+) -> Iterator[Block]:
+    structure = found.traced.results
+    tree = structure.unflatten(range(structure.num_leaves))
+    paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(tree)]
+    prefix = call.vmap.out_axes
+    positions = jax.tree.leaves(
+        jax.tree.broadcast(prefix, tree, is_leaf=_is_none), is_leaf=_is_none
+    )
+    for path, var, axis in zip(paths, found.batched.jaxpr.outvars, positions, strict=True):
+        yield _block(path, var, axes, axis)
+
+
+def _is_none(value: Any) -> bool:
+    return value is None
+
+
+def _block(name: str, atom: Any, axes: _axes.Axes, axis: int | None = None) -> Block:
+    """Return the block of a variable; `axis` says where a result has its batch axis."""
+    kind = _read.type_of(atom.aval)
+    shape = None if isinstance(atom, jec.Literal) else axes.shapes.get(atom)
+    if shape is None and axis is not None and kind.shape and axes.sizes:
+        # What is the same for all examples is repeated, and not known by its size.
+        named = list(kind.shape)
+        named[axis] = next(iter(axes.sizes))
+        shape = tuple(named)
+    whole = kind if shape is None else dataclasses.replace(kind, shape=shape)
+    left = None if whole.shape is None else tuple(s for s in whole.shape if isinstance(s, int))
+    return Block(name, whole, dataclasses.replace(whole, shape=left), mapped=left != whole.shape)
