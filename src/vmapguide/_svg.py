@@ -111,7 +111,7 @@ def description(picture: Picture) -> str:
     ]
     return (
         f"Batch axes: {sizes or 'none'}. Arguments: {'; '.join(parts) or 'none'}. "
-        f"{picture.name} runs for one example at a time. Results: {'; '.join(made) or 'none'}."
+        f"{picture.name} is a function of one example. Results: {'; '.join(made) or 'none'}."
     )
 
 

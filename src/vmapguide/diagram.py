@@ -25,21 +25,23 @@ class Block:
 
     Attributes:
         name: what it is called, such as `params['W']`; empty for a result that is one array.
-        whole: the type of the whole, the batch axes by their names: `f32[B,5]`.
-        one: the type of what one example has of it: `f32[5]`.
+        dtype: its dtype in short, such as `f32`, or what it is if it is no array.
+        whole: its shape, the batch axes by their names: `("B", 5)`; None if it is no array.
+        one: the shape of what one example has of it: `(5,)`.
         mapped: whether each example has its own; if not, all share it.
 
     Example:
         >>> import jax, jax.numpy as jnp, vmapguide
         >>> X = jax.ShapeDtypeStruct((3, 5), jnp.float32)
         >>> block, = vmapguide.diagram(lambda x: x.sum(), in_axes=1)(X).arguments
-        >>> block.name, str(block.whole), str(block.one), block.mapped
-        ('x', 'f32[3,B]', 'f32[3]', True)
+        >>> block.name, block.dtype, block.whole, block.one, block.mapped
+        ('x', 'f32', (3, 'B'), (3,), True)
     """
 
     name: str
-    whole: Type
-    one: Type
+    dtype: str
+    whole: tuple[int | str, ...] | None
+    one: tuple[int, ...] | None
     mapped: bool
 
 
@@ -113,7 +115,10 @@ class Diagram:
 
     def _as_picture(self) -> _svg.Picture:
         def blocks(found: tuple[Block, ...]) -> tuple[_svg.Block, ...]:
-            return tuple(_svg.Block(b.name, b.whole, b.one, mapped=b.mapped) for b in found)
+            return tuple(
+                _svg.Block(b.name, Type(b.dtype, b.whole), Type(b.dtype, b.one), b.mapped)
+                for b in found
+            )
 
         return _svg.Picture(
             self.name, self._call, self.sizes, blocks(self.arguments), blocks(self.results)
@@ -155,8 +160,8 @@ def diagram(
         >>> import jax, jax.numpy as jnp, vmapguide
         >>> X = jax.ShapeDtypeStruct((3, 5), jnp.float32)
         >>> picture = vmapguide.diagram(lambda x: 2 * x, in_axes=0, out_axes=1)(X)
-        >>> [str(block.whole) for block in (*picture.arguments, *picture.results)]
-        ['f32[B,5]', 'f32[5,B]']
+        >>> [block.whole for block in (*picture.arguments, *picture.results)]
+        [('B', 5), (5, 'B')]
     """
     _errors.check_function("diagram", f)
     vmap = _sourcemap.Vmap(in_axes, out_axes, axis_name, axis_size, spmd_axis_name)
@@ -198,13 +203,7 @@ def _arguments(
         if is_traced:
             yield _block(name, next(variables), axes)
         else:
-            kind = _read.type_of(leaf.aval) if hasattr(leaf, "aval") else Type(_kind(leaf), None)
-            yield Block(name, kind, kind, mapped=False)
-
-
-def _kind(leaf: Any) -> str:
-    """Return the type of a leaf that is not traced: dtype and shape of an array of NumPy's."""
-    return _errors.describe(leaf)
+            yield Block(name, _errors.describe(leaf), None, None, mapped=False)
 
 
 def _results(
@@ -234,6 +233,6 @@ def _block(name: str, atom: Any, axes: _axes.Axes, axis: int | None = None) -> B
         named = list(kind.shape)
         named[axis] = next(iter(axes.sizes))
         shape = tuple(named)
-    whole = kind if shape is None else dataclasses.replace(kind, shape=shape)
-    left = None if whole.shape is None else tuple(s for s in whole.shape if isinstance(s, int))
-    return Block(name, whole, dataclasses.replace(whole, shape=left), mapped=left != whole.shape)
+    whole = kind.shape if shape is None else shape
+    one = None if whole is None else tuple(size for size in whole if isinstance(size, int))
+    return Block(name, kind.dtype, whole, one, mapped=one != whole)
