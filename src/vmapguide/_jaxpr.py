@@ -149,6 +149,19 @@ def _read(values: dict[Any, Any], atom: Any) -> Any:
     return atom if isinstance(atom, jec.Literal) else values.get(atom, atom)
 
 
+def plain_call(eqn: jec.JaxprEqn) -> AnyJaxpr | None:
+    """Return the function that an equation's own batching rule is for; None if it has none."""
+    if eqn.primitive.name != "custom_vmap_call":
+        return None
+    body: AnyJaxpr = eqn.params["call"]
+    return body
+
+
+def with_plain_calls(jaxpr: AnyJaxpr) -> AnyJaxpr:
+    """Return a jaxpr without batching rules of its own."""
+    return inlined(jaxpr, plain_call)
+
+
 def behind(jaxpr: AnyJaxpr, result: int) -> Iterator[jec.JaxprEqn]:
     """Yield the equations, outermost ones, that a result depends on, the last first."""
     wanted = {atom for atom in [opened(jaxpr).outvars[result]] if not isinstance(atom, jec.Literal)}

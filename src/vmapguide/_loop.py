@@ -10,10 +10,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from vmapguide import _errors, _names, _numbers
+from vmapguide import _errors, _jaxpr, _names, _numbers
 from vmapguide._numbers import LeafResult
 from vmapguide._progress import tracked
-from vmapguide._sourcemap import Call
+from vmapguide._sourcemap import Call, Edited, spread
 from vmapguide._vmap_notes import vmap_notes
 
 
@@ -77,7 +77,9 @@ class Sides:
         args, kwargs = jax.tree.unflatten(self.call.tree, leaves)
         if not alone:
             return f(*args, **kwargs)
-        # A batch of one: only inside `jax.vmap` does the axis have its name.
+        # A batch of one: only inside `jax.vmap` does the axis have its name. But no batching rule
+        # of the user's may have a say in the loop.
+        f = Edited(f, _jaxpr.with_plain_calls, kind=jax.Array)
         size = None if self.call.vmap.axis_size is None else 1
         results = dataclasses.replace(self.call.vmap, axis_size=size)(f)(*args, **kwargs)
         structure: Any = jax.tree.structure(results)
@@ -117,14 +119,8 @@ class Sides:
 
     def _with_axes(self, results: Any) -> Iterator[tuple[Any, int | None]]:
         """Yield the leaves of batched results, each with the place of its batch axis."""
-
-        def is_none(axis: Any) -> bool:
-            return axis is None
-
-        axes = jax.tree.broadcast(self.call.vmap.out_axes, results, is_leaf=is_none)
-        yield from zip(
-            jax.tree.leaves(results), jax.tree.leaves(axes, is_leaf=is_none), strict=True
-        )
+        axes = spread(self.call.vmap.out_axes, results)
+        yield from zip(jax.tree.leaves(results), axes, strict=True)
 
     def _leaf(self, path: str, expected: tuple[Any, ...], actual: list[Any]) -> LeafResult:
         """Compare one leaf of all examples. Types are compared first, and tell for one example."""

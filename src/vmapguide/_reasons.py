@@ -9,6 +9,7 @@ twice the digits. What mixes the examples can be read off the program.
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -178,7 +179,7 @@ def _taken_out(sides: Sides, explanation: Explanation | None, worst: int) -> Ite
     tries = [[suspect] for suspect in suspects]
     tries += [suspects] if len(suspects) > 1 else []
     for blamed in tries:
-        without = Edited(sides.call.f, lambda jaxpr: _without(jaxpr, blamed), kind=jax.Array)  # noqa: B023
+        without = functools.partial(_call_without, blamed, sides.call.f)
         if all(leaf.same for leaf in exact.compare(without, (worst,))):
             for suspect in blamed:
                 source = next(
@@ -195,14 +196,6 @@ class _Suspect:
     code: str
     text: str
     stand_in: Callable[[jec.JaxprEqn], AnyJaxpr | None]
-
-
-def _plain_call(eqn: jec.JaxprEqn) -> AnyJaxpr | None:
-    """Return the function that a custom batching rule is for."""
-    if eqn.primitive.name != "custom_vmap_call":
-        return None
-    body: AnyJaxpr = eqn.params["call"]
-    return body
 
 
 def _constant_bits(eqn: jec.JaxprEqn) -> AnyJaxpr | None:
@@ -223,7 +216,7 @@ _SUSPECTS = (
         "The batching rule of a jax.custom_batching.custom_vmap function{at} gives something else "
         "than the function does: with the function in its place vmap equals the loop. Mend the "
         "rule.",
-        _plain_call,
+        _jaxpr.plain_call,
     ),
     _Suspect(
         "rbg key",
@@ -235,11 +228,17 @@ _SUSPECTS = (
 )
 
 
-def _without(jaxpr: AnyJaxpr, suspects: list[_Suspect]) -> AnyJaxpr:
+def _call_without(
+    suspects: list[_Suspect], f: Callable[..., Any], *args: Any, **kwargs: Any
+) -> Any:
+    """Call a function with stand-ins for what is suspected."""
+
     def stand_in(eqn: jec.JaxprEqn) -> AnyJaxpr | None:
         return next((body for s in suspects if (body := s.stand_in(eqn)) is not None), None)
 
-    return _jaxpr.inlined(jaxpr, stand_in)
+    # Traced anew in every call: what a collective gives depends on the size of the batch.
+    edited = Edited(f, lambda jaxpr: _jaxpr.inlined(jaxpr, stand_in), kind=jax.Array)
+    return edited(*args, **kwargs)
 
 
 def _rounding(

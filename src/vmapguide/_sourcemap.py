@@ -267,17 +267,21 @@ def _is_number(leaf: Any) -> bool:
 
 def leaf_axes(in_axes: Any, args: Any, kwargs: Any) -> list[int | None] | None:
     """Return the axis each leaf of the arguments is mapped over, or None if `in_axes` is wrong."""
+    prefix = tuple(in_axes) if isinstance(in_axes, list) else in_axes
+    try:
+        positional = spread(prefix, args)
+    except Exception:  # noqa: BLE001
+        return None  # `jax.vmap` will say what is wrong with it.
+    return positional + [0] * len(jax.tree.leaves(kwargs))
+
+
+def spread(axes: Any, values: Any) -> list[int | None]:
+    """Return the entry of `in_axes` or `out_axes` for each leaf of what they are about."""
 
     def is_none(value: Any) -> bool:
         return value is None
 
-    prefix = tuple(in_axes) if isinstance(in_axes, list) else in_axes
-    try:
-        axes = jax.tree.broadcast(prefix, args, is_leaf=is_none)
-    except Exception:  # noqa: BLE001
-        return None  # `jax.vmap` will say what is wrong with it.
-    pairs = zip(
-        jax.tree.leaves(axes, is_leaf=is_none), jax.tree.leaves(args, is_leaf=is_none), strict=True
-    )
-    positional = [axis for axis, leaf in pairs if leaf is not None]
-    return positional + [0] * len(jax.tree.leaves(kwargs))
+    every = jax.tree.leaves(jax.tree.broadcast(axes, values, is_leaf=is_none), is_leaf=is_none)
+    # None among the values has no leaf, and among the axes says that there is none.
+    leaves = jax.tree.leaves(values, is_leaf=is_none)
+    return [axis for axis, leaf in zip(every, leaves, strict=True) if leaf is not None]

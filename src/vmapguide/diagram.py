@@ -212,16 +212,9 @@ def _results(
     structure = found.traced.results
     tree = structure.unflatten(range(structure.num_leaves))
     paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(tree)]
-    prefix = call.vmap.out_axes
-    positions = jax.tree.leaves(
-        jax.tree.broadcast(prefix, tree, is_leaf=_is_none), is_leaf=_is_none
-    )
+    positions = _sourcemap.spread(call.vmap.out_axes, tree)
     for path, var, axis in zip(paths, found.batched.jaxpr.outvars, positions, strict=True):
         yield _block(path, var, axes, axis)
-
-
-def _is_none(value: Any) -> bool:
-    return value is None
 
 
 def _block(name: str, atom: Any, axes: _axes.Axes, axis: int | None = None) -> Block:

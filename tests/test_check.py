@@ -1,0 +1,482 @@
+"""`vmapguide.check`: does vmap equal the loop, and if not, why."""
+
+import dataclasses
+import functools
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+import vmapguide
+from vmapguide import Check
+
+
+X = jax.random.normal(jax.random.key(0), (3, 5))
+KEYS = jax.random.split(jax.random.key(1), 3)
+RBG = jax.random.split(jax.random.key(1, impl="rbg"), 3)
+BIG_W = jax.random.normal(jax.random.key(2), (64, 1000))
+BIG_X = jax.random.normal(jax.random.key(3), (20, 1000))
+
+
+@functools.partial(jax.tree_util.register_dataclass, data_fields=["w"], meta_fields=["kind"])
+@dataclasses.dataclass
+class Params:
+    """Parameters that look at their own shape, as a pytree of the user's own."""
+
+    w: Any
+    kind: str = "dense"
+
+    def __post_init__(self) -> None:
+        """Look at the shape."""
+        if hasattr(self.w, "ndim"):
+            assert self.w.ndim in (1, 2)
+
+
+def codes(check: Check) -> list[str]:
+    """Return the codes of the reasons of a check."""
+    return [reason.code for reason in check.reasons]
+
+
+def noisy(key: Any, x: jax.Array) -> jax.Array:
+    """Add noise."""
+    return x + jax.random.normal(key, x.shape)
+
+
+def with_rule(rule: Callable[[jax.Array], jax.Array]) -> Callable[[jax.Array], jax.Array]:
+    """Return sin, batched by a rule."""
+
+    @jax.custom_batching.custom_vmap
+    def sine(x: jax.Array) -> jax.Array:
+        return jnp.sin(x)
+
+    @sine.def_vmap
+    def _(size: int, batched: Any, x: jax.Array) -> tuple[jax.Array, bool]:
+        del size, batched
+        return rule(x), True
+
+    return sine
+
+
+# A function, its arguments, the arguments of vmap: all of them equal the loop.
+EQUAL: dict[str, tuple[Any, tuple[Any, ...], dict[str, Any]]] = {
+    "a vector for each": (lambda x: x / x.sum(), (X,), {}),
+    "another axis": (jnp.cumsum, (X,), {"in_axes": 1}),
+    "a negative axis": (jnp.cumsum, (X,), {"in_axes": -1, "out_axes": -1}),
+    "out_axes": (lambda x: jnp.outer(x, x), (X,), {"out_axes": 2}),
+    "shared": (lambda w, x: w @ x, (X, X), {"in_axes": (None, 0)}),
+    "a shared result": (
+        lambda w, x: (w.sum(), x),
+        (X, X),
+        {"in_axes": (None, 0), "out_axes": (None, 0)},
+    ),
+    "a shared result, repeated": (lambda w, x: (w.sum(), x), (X, X), {"in_axes": (None, 0)}),
+    "a tree": (
+        lambda p: {"a": p["w"] * p["b"], "n": None},
+        ({"w": X, "b": X[0]},),
+        {"in_axes": ({"w": 0, "b": None},)},
+    ),
+    "a class of the user's": (lambda p: Params(2 * p.w), (Params(X),), {}),
+    "axis_size alone": (lambda x: x + 1, (X,), {"in_axes": None, "axis_size": 4}),
+    "NumPy": (lambda x: x * 2, (np.arange(6.0).reshape(2, 3),), {}),
+    "a number, shared": (lambda n, x: x[: int(n)], (2, X), {"in_axes": (None, 0)}),
+    "a text, shared": (lambda s, x: x * len(s), ("abc", X), {"in_axes": (None, 0)}),
+    "keys": (noisy, (KEYS, X), {}),
+    "keys for results": (lambda k: jax.random.split(k, 2), (KEYS,), {}),
+    "vmapped already": (jax.vmap(jnp.sin), (X,), {}),
+    "compiled": (jax.jit(lambda x: x.mean()), (X,), {}),
+    "integers": (jnp.argsort, (X,), {}),
+    "booleans": (lambda x: x > 0, (X,), {}),
+    "bfloat16": (lambda x: x.sum(), (X.astype(jnp.bfloat16),), {}),
+    "NaN": (lambda x: jnp.log(x - 9), (X,), {}),
+    "a number of Python's": (lambda _: 1.5, (X,), {}),
+    "a batch of one": (lambda x: x.sum(), (X[:1],), {}),
+    "control flow": (lambda x: lax.cond(x.sum() > 0, jnp.sin, jnp.cos, x), (X,), {}),
+    "a loop": (lambda x: lax.while_loop(lambda y: (y**2).sum() > 1, lambda y: y / 2, x), (X,), {}),
+}
+
+
+class TestEqual:
+    """What equals the loop is found to."""
+
+    @pytest.mark.parametrize("case", EQUAL)
+    def test_equal(self, case: str) -> None:
+        """Without a reason, and without an error where a test would raise one."""
+        f, args, vmap = EQUAL[case]
+        check = vmapguide.check(f, **vmap)(*args)
+        assert check.same, str(check)
+        assert check.reasons == ()
+        check.raise_if_different()
+
+    def test_keyword_arguments(self) -> None:
+        """They are mapped over their first axis."""
+        check = vmapguide.check(lambda x, y: x * y)(X, y=X)
+        assert check.same
+        assert check.leaves[0].expected_type == "float32[5]"
+
+    def test_types_are_those_of_one_example(self) -> None:
+        """What is compared is said in the user's terms."""
+        (leaf,) = vmapguide.check(lambda x: jnp.outer(x, x), out_axes=1)(X).leaves
+        assert leaf.expected_type == leaf.actual_type == "float32[5,5]"
+        assert leaf.size == 3 * 25
+
+
+class TestDifferent:
+    """Where and by how much."""
+
+    def test_which_example_leaf_and_element(self) -> None:
+        """The report names them, the example by its number in the batch."""
+        sine = with_rule(lambda x: jnp.sin(x).at[1, 2].add(1.0))
+        check = vmapguide.check(lambda x: {"a": x, "b": sine(x)})(X)
+        assert [(leaf.path, leaf.same) for leaf in check.leaves] == [
+            ("['a']", True),
+            ("['b']", False),
+        ]
+        wrong = check.leaves[1]
+        assert (wrong.index, wrong.count, wrong.size) == ((1, 2), 1, 15)
+        assert wrong.expected == pytest.approx(float(jnp.sin(X[1, 2])))
+        assert wrong.actual == pytest.approx(float(jnp.sin(X[1, 2])) + 1)
+        words = " ".join(str(check).split())
+        assert "['b']: 1 of 15 values differ, the most at example 1, element 2:" in words
+
+    def test_raises(self) -> None:
+        """The message is the report."""
+        check = vmapguide.check(with_rule(jnp.cos))(X)
+        with pytest.raises(AssertionError) as caught:
+            check.raise_if_different()
+        assert str(caught.value) == str(check)
+
+    def test_dtypes_come_first(self) -> None:
+        """A dtype that is another one is told of, and no value."""
+        sine = with_rule(jnp.sin)
+
+        def f(x: jax.Array) -> jax.Array:
+            return sine(x) if isinstance(x, jax.core.Tracer) else jnp.sin(x).astype(jnp.float16)
+
+        check = vmapguide.check(f)(X)
+        (leaf,) = check.leaves
+        assert (leaf.expected_type, leaf.actual_type) == ("float16[5]", "float32[5]")
+        assert "float32[5] and not float16[5]" in str(check)
+
+    def test_shapes_come_first(self) -> None:
+        """Shapes that would broadcast are not the same."""
+
+        def f(x: jax.Array) -> jax.Array:
+            return x[:1] if isinstance(x, jax.core.Tracer) else x
+
+        (leaf,) = vmapguide.check(f)(X).leaves
+        assert (leaf.expected_type, leaf.actual_type) == ("float32[5]", "float32[1]")
+
+    def test_tolerances(self) -> None:
+        """What differs within them does not."""
+        sine = with_rule(lambda x: jnp.sin(x) + 0.01)
+        assert not vmapguide.check(sine)(X).same
+        assert vmapguide.check(sine, atol=0.011)(X).same
+        assert not vmapguide.check(sine, atol=0.009, rtol=0.0)(X).same
+
+    def test_not_known(self) -> None:
+        """A cause that is none of the known ones is not made up."""
+
+        def f(x: jax.Array) -> jax.Array:
+            return x + isinstance(x, jax.core.Tracer)
+
+        check = vmapguide.check(f)(X)
+        assert not check.same
+        assert check.reasons == ()
+        assert "Why is not known" in str(check)
+
+
+def counter() -> Iterator[int]:
+    """Count, for ever."""
+    number = 0
+    while True:
+        yield number
+        number += 1
+
+
+class TestReasons:
+    """Each known cause is shown where it is one, and not where it is none."""
+
+    def test_side_effect(self) -> None:
+        """A function that counts its calls."""
+        numbers = counter()
+        check = vmapguide.check(lambda x: x + next(numbers))(X)
+        assert codes(check) == ["side effect"]
+
+    def test_side_effect_of_numpys_random_numbers(self) -> None:
+        """They come from a state."""
+        generator = np.random.default_rng(0)
+        assert codes(vmapguide.check(lambda x: x + generator.normal())(X)) == ["side effect"]
+
+    def test_a_side_effect_that_changes_no_result(self) -> None:
+        """A list of calls that nobody reads is no reason for anything."""
+        calls = []
+
+        def f(x: jax.Array) -> jax.Array:
+            calls.append(1)
+            return with_rule(jnp.cos)(x)
+
+        assert codes(vmapguide.check(f)(X)) == ["custom_vmap rule"]
+
+    def test_custom_rule(self) -> None:
+        """A rule that gives something else, in the function or in a loop inside it."""
+        sine = with_rule(jnp.cos)
+        assert codes(vmapguide.check(lambda x: sine(x) * 2)(X)) == ["custom_vmap rule"]
+
+        def repeated(x: jax.Array) -> Any:
+            return lax.fori_loop(0, 3, lambda _, y: sine(y), x)
+
+        check = vmapguide.check(repeated)(X)
+        assert codes(check) == ["custom_vmap rule"]
+        source = check.reasons[0].source
+        assert source is not None
+        assert source.expression == "sine(y)"
+
+    def test_a_rule_that_is_right(self) -> None:
+        """It is not blamed for the rounding of something else."""
+        sine = with_rule(jnp.sin)
+        assert vmapguide.check(sine)(X).reasons == ()
+        check = vmapguide.check(lambda x: sine(BIG_W @ x), rtol=0.0, atol=0.0)(BIG_X)
+        assert codes(check) == ["rounding"]
+
+    def test_rbg_keys(self) -> None:
+        """They draw a batch of numbers in their own way; the default ones do not."""
+        assert codes(vmapguide.check(noisy)(RBG, X)) == ["rbg key"]
+        assert vmapguide.check(noisy)(KEYS, X).reasons == ()
+
+    def test_an_rbg_key_that_is_shared_is_no_reason(self) -> None:
+        """It draws what it draws in the loop; what differs is something else."""
+        sine = with_rule(jnp.cos)
+        key = jax.random.key(1, impl="rbg")
+        check = vmapguide.check(lambda k, x: sine(noisy(k, x)), in_axes=(None, 0))(key, X)
+        assert codes(check) == ["shared key", "custom_vmap rule"]
+
+    def test_two_reasons(self) -> None:
+        """Neither alone explains it: both are given."""
+        sine = with_rule(jnp.cos)
+        check = vmapguide.check(lambda k, x: sine(x) + noisy(k, x))(RBG, X)
+        assert sorted(codes(check)) == ["custom_vmap rule", "rbg key"]
+
+    @pytest.mark.parametrize(
+        "f",
+        [
+            lambda x: x - lax.pmean(x, "i"),
+            lambda x: x / lax.psum(x, "i"),
+            lambda x: lax.all_gather(x, "i").max(axis=0),
+            lambda x: x + lax.axis_index("i"),
+            jax.jit(lambda x: x - lax.pmax(x, "i")),
+        ],
+        ids=["pmean", "psum", "all_gather", "axis_index", "inside jit"],
+    )
+    def test_batch_statistic(self, f: Callable[..., Any]) -> None:
+        """A collective makes examples depend on each other."""
+        assert codes(vmapguide.check(f, axis_name="i")(X)) == ["batch statistic"]
+
+    def test_a_batch_statistic_that_is_not_to_blame(self) -> None:
+        """The result that differs does not depend on it."""
+        sine = with_rule(jnp.cos)
+
+        def f(x: jax.Array) -> dict[str, jax.Array]:
+            return {"sum of ones": lax.pmean(jnp.ones(3), "i"), "wrong": sine(x)}
+
+        check = vmapguide.check(f, axis_name="i")(X)
+        assert [leaf.same for leaf in check.leaves] == [True, False]
+        assert codes(check) == ["custom_vmap rule"]
+
+    def test_an_axis_name_without_a_collective(self) -> None:
+        """The loop runs, and agrees."""
+        assert vmapguide.check(lambda x: x.sum(), axis_name="i", in_axes=1, out_axes=0)(X).same
+
+    def test_rounding(self) -> None:
+        """One product of matrices adds up in another order than many of vectors."""
+        assert vmapguide.check(lambda x: BIG_W @ x)(BIG_X).same
+        check = vmapguide.check(lambda x: BIG_W @ x, rtol=0.0, atol=0.0)(BIG_X)
+        assert not check.same
+        assert codes(check) == ["rounding"]
+
+    def test_what_is_no_rounding(self) -> None:
+        """A small difference that stays with twice the digits."""
+
+        def f(x: jax.Array) -> jax.Array:
+            return x + 1e-3 * isinstance(x, jax.core.Tracer)
+
+        assert codes(vmapguide.check(f)(X)) == []
+
+    def test_jaxs_configuration_is_left_alone(self) -> None:
+        """Whatever was tried out."""
+        before = jax.config.jax_enable_x64  # type: ignore[attr-defined]
+        vmapguide.check(lambda x: BIG_W @ x, rtol=0.0, atol=0.0)(BIG_X)
+        assert jax.config.jax_enable_x64 == before  # type: ignore[attr-defined]
+
+    def test_shared_key(self) -> None:
+        """The same noise for all is equal to the loop, and told of with its line."""
+        check = vmapguide.check(noisy, in_axes=(None, 0))(KEYS[0], X)
+        assert check.same
+        assert codes(check) == ["shared key"]
+        source = check.reasons[0].source
+        assert source is not None
+        assert source.expression == "jax.random.normal(key, x.shape)"
+
+    def test_keys_that_are_not_shared(self) -> None:
+        """Neither is a key that is folded with a number of the example."""
+
+        def folded(key: Any, i: jax.Array) -> jax.Array:
+            return jax.random.normal(jax.random.fold_in(key, i))
+
+        assert vmapguide.check(folded, in_axes=(None, 0))(KEYS[0], jnp.arange(3)).reasons == ()
+
+    def test_one_example_shares_nothing(self) -> None:
+        """A batch of one draws its own numbers."""
+        assert vmapguide.check(noisy, in_axes=(None, 0))(KEYS[0], X[:1]).reasons == ()
+
+
+class TestSample:
+    """Of a large batch some examples are run."""
+
+    def test_all_of_a_small_batch(self) -> None:
+        """In order."""
+        assert vmapguide.check(jnp.sin)(jnp.arange(100.0)).examples == tuple(range(100))
+
+    def test_a_hundred_of_a_large_one(self) -> None:
+        """Drawn without repetition, by a seed, and said in the report."""
+        batch = jnp.arange(1000.0)
+        check = vmapguide.check(jnp.sin)(batch)
+        assert len(set(check.examples)) == 100
+        assert check.examples == tuple(sorted(check.examples))
+        assert check.examples == vmapguide.check(jnp.sin)(batch).examples
+        assert check.examples != vmapguide.check(jnp.sin, seed=1)(batch).examples
+        assert "100 of 1,000 examples, drawn at random" in str(check)
+
+    def test_the_loop_runs_no_others(self) -> None:
+        """F is called once for vmap and once for each example of the sample."""
+        calls = []
+
+        def f(x: jax.Array) -> jax.Array:
+            if not isinstance(x, jax.core.Tracer):
+                calls.append(float(x))
+            return x
+
+        check = vmapguide.check(f, examples=7)(jnp.arange(50.0))
+        assert calls == list(map(float, check.examples))
+
+    def test_the_number_of_an_example_is_that_in_the_batch(self) -> None:
+        """And not that in the sample."""
+        drawn = vmapguide.check(jnp.sin, examples=5)(jnp.arange(50.0)).examples
+        wrong = drawn[3]
+        assert wrong != 3
+        sine = with_rule(lambda x: jnp.sin(x).at[wrong].add(1))
+        check = vmapguide.check(sine, examples=5)(jnp.arange(50.0))
+        assert codes(check) == ["custom_vmap rule"]
+        assert f"the most at example {wrong}:" in " ".join(str(check).split())
+
+
+class TestErrors:
+    """Bad input gets an error that says which side it is about and what to do."""
+
+    def test_not_a_function(self) -> None:
+        """A value where a function was meant."""
+        with pytest.raises(TypeError, match=r"check: the first argument must be a function"):
+            vmapguide.check(X)  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("number", [0, -1])
+    def test_examples(self, number: int) -> None:
+        """There must be some."""
+        with pytest.raises(
+            ValueError, match=f"examples must be a positive number, but is {number}"
+        ):
+            vmapguide.check(jnp.sin, examples=number)
+
+    def test_an_empty_batch(self) -> None:
+        """There is nothing to check."""
+        with pytest.raises(ValueError, match=r"check: the batch is empty.* Pass at least one"):
+            vmapguide.check(jnp.sin)(X[:0])
+
+    def test_abstract_arguments(self) -> None:
+        """They have no values to run with."""
+        with pytest.raises(TypeError, match=r"check: x is a type without values, float32\[3,5\]"):
+            vmapguide.check(lambda x: x)(jax.ShapeDtypeStruct((3, 5), jnp.float32))
+
+    def test_only_vmap_fails(self) -> None:
+        """JAX's error, that it was not the loop, and what to do."""
+        with pytest.raises(jax.errors.TracerBoolConversionError) as caught:
+            vmapguide.check(lambda x: x if x.sum() > 0 else -x)(X)
+        notes = [note for note in caught.value.__notes__ if note.startswith("check: ")]
+        assert re.search("vmap.* raised this; the loop does not", notes[0])
+        assert "jnp.where" in notes[1]
+
+    def test_only_the_loop_fails(self) -> None:
+        """The error, and the example."""
+
+        def f(x: jax.Array) -> jax.Array:
+            if not isinstance(x, jax.core.Tracer) and x[0] == 1:
+                raise ArithmeticError("one")
+            return x
+
+        with pytest.raises(ArithmeticError, match="one") as caught:
+            vmapguide.check(f)(jnp.array([[0.0], [1.0]]))
+        assert "check: the loop raised this, for example 1" in caught.value.__notes__[-1]
+
+    def test_both_fail(self) -> None:
+        """So it is said."""
+        with pytest.raises(TypeError, match="contracting") as caught:
+            vmapguide.check(lambda x: jnp.dot(x, jnp.ones(4)))(X)
+        assert any("the loop fails, too" in note for note in caught.value.__notes__)
+
+    def test_structures(self) -> None:
+        """Both are shown, and the example."""
+
+        def f(x: jax.Array) -> Any:
+            return [x] if isinstance(x, jax.core.Tracer) else x
+
+        with pytest.raises(TypeError, match=r"different structure: for example 0 the loop returns"):
+            vmapguide.check(f)(X)
+
+    @pytest.mark.parametrize(
+        ("vmap", "message", "note"),
+        [
+            ({"in_axes": 2}, "rank should be at least 3", r"in_axes maps axis 2 of x"),
+            ({"in_axes": (0, 0)}, "in_axes must be", r"in_axes has one entry for each"),
+            ({"in_axes": None}, "at least one non-None", r"pass axis_size="),
+            ({"out_axes": 5}, "out of bounds", r"if this is about out_axes"),
+        ],
+        ids=str,
+    )
+    def test_what_vmap_refuses(self, vmap: dict[str, Any], message: str, note: str) -> None:
+        """It does so in its own words, with advice behind them."""
+        with pytest.raises(ValueError, match=message) as caught:
+            vmapguide.check(lambda x: x, **vmap)(X)
+        assert re.search(note, "".join(caught.value.__notes__))
+
+    def test_a_result_that_is_no_array(self) -> None:
+        """It is vmap that refuses it."""
+        with pytest.raises(TypeError, match="not a valid JAX type"):
+            vmapguide.check(lambda x: "text")(X)  # noqa: ARG005
+
+
+class TestValue:
+    """A check is a value, and can be looked at."""
+
+    def test_plain_data(self) -> None:
+        """It goes through JSON, infinities and all."""
+        sine = with_rule(lambda x: jnp.sin(x) * jnp.inf)
+        data = json.loads(json.dumps(vmapguide.check(sine)(X).to_dict(), allow_nan=False))
+        assert data["schema"] == "vmapguide.check/1"
+        assert data["same"] is False
+        assert data["leaves"][0]["difference"] == "inf"
+        assert data["reasons"][0]["code"] == "custom_vmap rule"
+        assert data["examples"] == [0, 1, 2]
+
+    def test_text_and_html(self) -> None:
+        """The answer is there, and what the user wrote is escaped."""
+        check = vmapguide.check(lambda x: {"<b>": with_rule(jnp.cos)(x)})(X)
+        assert str(check).startswith("check vmap(<lambda>)   in_axes=0 · 3 examples")
+        assert repr(check) == str(check)
+        html = check._repr_html_()
+        assert "&lt;b&gt;" in html
+        assert "<b>'" not in html
+        assert "&lt;lambda&gt;" in html

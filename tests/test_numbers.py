@@ -1,0 +1,177 @@
+"""What `check`, `compare` and `benchmark` mean by "the same numbers"."""
+
+import json
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+import pytest
+
+from vmapguide import LeafResult
+from vmapguide._numbers import compare_leaves, compare_trees, summary, to_dict
+
+
+EPSILON = 2.0**-23  # Of float32.
+
+
+def compared(expected: Any, actual: Any, **tolerances: float) -> LeafResult:
+    """Compare two leaves without a path."""
+    return compare_leaves("", expected, actual, **tolerances)
+
+
+# Values that are the same, by default.
+SAME: dict[str, tuple[Any, Any]] = {
+    "equal": (jnp.arange(3.0), jnp.arange(3.0)),
+    "NaN": (jnp.array([jnp.nan, 1.0]), jnp.array([jnp.nan, 1.0])),
+    "infinity": (jnp.array([jnp.inf, -jnp.inf]), jnp.array([jnp.inf, -jnp.inf])),
+    "negative zero": (jnp.float32(0.0), jnp.float32(-0.0)),
+    "half of the digits": (jnp.float32(1.0), jnp.float32(1.0 + 0.9 * EPSILON**0.5)),
+    "a few units of the largest": (jnp.array([1e6, 0.0]), jnp.array([1e6, 1e6 * 9 * EPSILON])),
+    "bfloat16": (jnp.ones(2, jnp.bfloat16), jnp.ones(2, jnp.bfloat16) * 1.01),
+    "complex": (jnp.array([1 + 1j]), jnp.array([1 + 1j])),
+    "integers": (jnp.arange(3), jnp.arange(3)),
+    "booleans": (jnp.array([True, False]), jnp.array([True, False])),
+    "keys": (jax.random.key(3), jax.random.key(3)),
+    "nothing": (jnp.zeros((0, 3)), jnp.zeros((0, 3))),
+    "numbers of Python": (1.5, 1.5),
+}
+
+# Values that are not, and the largest difference.
+DIFFERENT: dict[str, tuple[Any, Any, float]] = {
+    "beyond half of the digits": (jnp.float32(1.0), jnp.float32(1.0 + 2.0**-11), 2.0**-11),
+    "NaN and a number": (jnp.float32(jnp.nan), jnp.float32(1.0), math.inf),
+    "a number and NaN": (jnp.float32(1.0), jnp.float32(jnp.nan), math.inf),
+    "infinity and a number": (jnp.float32(jnp.inf), jnp.float32(1.0), math.inf),
+    "two infinities": (jnp.float32(jnp.inf), jnp.float32(-jnp.inf), math.inf),
+    "small beside infinity": (jnp.array([jnp.inf, 1.0]), jnp.array([jnp.inf, 1.5]), 0.5),
+    "integers": (jnp.array([5, 7]), jnp.array([5, 4]), 3.0),
+    "large integers": (np.int32(2**30), np.int32(2**30 + 1), 1.0),
+    "unsigned": (jnp.uint8(0), jnp.uint8(255), 255.0),
+    "booleans": (jnp.array(True), jnp.array(False), 1.0),
+    "imaginary part": (jnp.array(1 + 1j), jnp.array(1 - 2j), 3.0),
+}
+
+
+class TestSame:
+    """Within the tolerances, values are the same."""
+
+    @pytest.mark.parametrize("case", SAME)
+    def test_the_same(self, case: str) -> None:
+        """No value counts as different."""
+        leaf = compared(*SAME[case])
+        assert leaf.same
+        assert leaf.count == 0
+
+    @pytest.mark.parametrize("case", DIFFERENT)
+    def test_different(self, case: str) -> None:
+        """One value differs, and by how much is said."""
+        expected, actual, difference = DIFFERENT[case]
+        leaf = compared(expected, actual)
+        assert not leaf.same
+        assert not leaf.identical
+        assert leaf.count == 1
+        assert leaf.difference == pytest.approx(difference, rel=1e-6)
+
+    def test_identical_is_more_than_the_same(self) -> None:
+        """A difference within the tolerance is one all the same."""
+        leaf = compared(jnp.float32(1.0), jnp.float32(1.0 + EPSILON))
+        assert leaf.same
+        assert not leaf.identical
+        assert leaf.difference == EPSILON
+
+    def test_tolerances_that_are_given(self) -> None:
+        """They are used instead of those of the dtype, each on its own."""
+        pair = jnp.float32(8.0), jnp.float32(9.0)
+        assert compared(*pair, rtol=0.125, atol=0.0).same
+        assert not compared(*pair, rtol=0.124, atol=0.0).same
+        assert compared(*pair, rtol=0.0, atol=1.0).same
+        assert not compared(*pair, rtol=0.0, atol=0.99).same
+
+    def test_integers_know_no_tolerance(self) -> None:
+        """An index that is off by one is off."""
+        assert not compared(jnp.int32(8), jnp.int32(9), rtol=1.0, atol=5.0).same
+
+    def test_default_tolerances(self) -> None:
+        """They are those that the documentation states."""
+        leaf = compared(jnp.array([2.0, -4.0]), jnp.zeros(2))
+        assert leaf.rtol == EPSILON**0.5
+        assert leaf.atol == 10 * EPSILON * 4
+        half = compared(jnp.ones(1, jnp.float16), jnp.ones(1, jnp.float16))
+        assert half.rtol == (2.0**-10) ** 0.5
+        assert compared(np.ones(1, ml_dtypes.bfloat16), np.ones(1, ml_dtypes.bfloat16)).same
+
+    def test_the_worst_is_furthest_beyond_its_tolerance(self) -> None:
+        """A large value may differ by more than a small one and be less wrong."""
+        expected = jnp.array([[1e6, 1.0], [1.0, 1.0]])
+        leaf = compared(expected, expected + jnp.array([[1.5, 0.0], [0.0, 1.0]]), rtol=1e-5, atol=0)
+        assert leaf.difference == 1.5
+        assert (leaf.index, leaf.expected, leaf.actual) == ((1, 1), 1.0, 2.0)
+        assert leaf.count == 1
+
+    @pytest.mark.parametrize(
+        "other", [jnp.ones(4), jnp.ones((1, 3)), jnp.ones(3, jnp.int32)], ids=str
+    )
+    def test_types_come_first(self, other: jax.Array) -> None:
+        """Where types differ, values are not compared: broadcasting would hide it."""
+        leaf = compared(jnp.ones(3), other)
+        assert not leaf.same
+        assert leaf.difference is None
+        assert leaf.index is None
+        assert leaf.expected_type == "float32[3]"
+
+
+class TestTrees:
+    """Leaves have paths."""
+
+    def test_paths(self) -> None:
+        """They are those of JAX."""
+        one: dict[str, Any] = {"a": [jnp.ones(2), 1.0], "b": None}
+        other: dict[str, Any] = {"a": [jnp.ones(2), 2.0], "b": None}
+        leaves = compare_trees(one, other)
+        assert [(leaf.path, leaf.same) for leaf in leaves] == [
+            ("['a'][0]", True),
+            ("['a'][1]", False),
+        ]
+
+
+class TestSummary:
+    """A sentence about how results compare."""
+
+    def test_equal(self) -> None:
+        """Nothing differs."""
+        assert summary((compared(1.0, 1.0),)) == "every value is equal"
+
+    def test_close(self) -> None:
+        """By how much, if it is within the tolerance."""
+        leaf = compared(jnp.float32(1), jnp.float32(1 + EPSILON))
+        assert summary((leaf,)) == "the largest difference is 1.2e-07"
+
+    def test_different(self) -> None:
+        """Leaf, count, place and values; the first index may have a name."""
+        leaf = compare_leaves("['a']", jnp.zeros((2, 3)), jnp.zeros((2, 3)).at[1, 2].set(0.5))
+        rest = "1 of 6 values differ, the most at"
+        assert summary((leaf,)) == f"['a']: {rest} element (1, 2): 0.5 and not 0"
+        assert summary((leaf,), "example") == f"['a']: {rest} example 1, element 2: 0.5 and not 0"
+
+    def test_a_number(self) -> None:
+        """It has no place."""
+        text = summary((compared(jnp.float32(1), jnp.float32(2)),), "example")
+        assert text == "1 of 1 values differ, the most: 2 and not 1"
+
+    def test_types(self) -> None:
+        """What there is, and what was expected."""
+        text = summary((compared(jnp.ones(2), jnp.ones(3)),))
+        assert text == "float32[3] and not float32[2]"
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [(jnp.nan, 1.0), (1.0, jnp.inf), (1 + 1j, 2.0 + 1j), (1, 2), (True, False)],
+    ids=str,
+)
+def test_plain_data(pair: tuple[Any, Any]) -> None:
+    """JSON knows neither NaN nor complex numbers; they are text."""
+    assert json.loads(json.dumps(to_dict(compared(*pair)), allow_nan=False))["same"] is False

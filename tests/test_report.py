@@ -1,0 +1,118 @@
+"""Reports as text and as HTML: pure functions of plain data."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from vmapguide import _report
+from vmapguide._render import Token
+from vmapguide._report import Report, Row, Table, Verdict
+
+
+LONG = "what is said here is longer than any line that it may stand on, " * 4
+TABLE = Table(
+    ("line", "FLOPs", "share"),
+    (
+        Row(("first", "1,234", "90%")),
+        Row(((Token("a"), Token(" = "), Token("add", "primitive")), "5", ""), faded=True),
+    ),
+    frozenset({1}),
+    caption="a caption",
+)
+REPORT = Report(
+    "title f",
+    "x: float32[3]",
+    (
+        Verdict("yes", "same numbers", "all"),
+        Verdict("no", "same jaxpr"),
+        Verdict("unknown", "q", LONG),
+    ),
+    (TABLE,),
+    ("a note", LONG),
+)
+HOSTILE = "<script>alert('&')</script>"
+
+
+class TestText:
+    """A report in a terminal."""
+
+    def test_all_is_said(self) -> None:
+        """Title, call, answers, cells, notes."""
+        text = _report.text(REPORT, 100)
+        for part in ("title f   x: float32[3]", "= same numbers   yes: all", "≠ same jaxpr", "? q"):
+            assert part in text
+        assert "a caption" in text
+        assert " ".join(text.split()).count("what is said here") == 8
+
+    @pytest.mark.parametrize("width", [40, 60, 100, 200])
+    def test_width(self, width: int) -> None:
+        """No line is wider than it may be, and none ends in spaces."""
+        lines = _report.text(REPORT, width).split("\n")
+        assert max(map(len, lines)) <= width
+        assert lines == [line.rstrip() for line in lines]
+
+    def test_columns(self) -> None:
+        """Numbers are aligned on the right, texts on the left."""
+        lines = _report.text(Report("t", tables=(TABLE,)), 80).split("\n")
+        assert lines[3:] == [
+            "  line      FLOPs   share",
+            "  first     1,234   90%",
+            "  a = add       5",
+        ]
+
+    def test_a_wide_cell_gives_way(self) -> None:
+        """The widest column is broken, the others stay whole."""
+        table = Table(("", ""), (Row((LONG, "short")),))
+        lines = _report.text(Report("t", tables=(table,)), 60).split("\n")
+        assert lines[2].endswith("short")
+        assert "".join(lines[2:]).count("what") == 4
+
+
+class Tags(HTMLParser):
+    """Collects the tags of a document, and checks that they are closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Open."""
+        del attrs
+        self.open.append(tag)
+        self.seen.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        """Close."""
+        assert self.open.pop() == tag
+
+
+class TestHtml:
+    """A report in a notebook and on the site."""
+
+    def test_it_is_well_formed_and_brings_its_style(self) -> None:
+        """Every tag is closed; the stylesheet and the script are there, once."""
+        html = _report.html(REPORT)
+        tags = Tags()
+        tags.feed(html)
+        assert tags.open == []
+        assert (tags.seen.count("style"), tags.seen.count("script")) == (1, 1)
+        assert tags.seen.count("tr") == 3
+        assert 'tr role="row" class=vg-faded' in html
+
+    def test_answers_have_signs_and_words(self) -> None:
+        """None is told by its colour alone."""
+        html = _report.html(REPORT)
+        assert re.findall(r'aria-hidden="true">(.)</span>', html) == ["=", "≠", "?"]
+        for word in ("yes", "no", "unknown"):
+            assert re.search(rf"<span>{word}[:<]", html)
+
+    def test_everything_is_escaped(self) -> None:
+        """Names and keys of the user's are text, wherever they stand."""
+        table = Table((HOSTILE,), (Row((HOSTILE,)), Row(((Token(HOSTILE),),))), caption=HOSTILE)
+        report = Report(HOSTILE, HOSTILE, (Verdict("no", HOSTILE, HOSTILE),), (table,), (HOSTILE,))
+        html = _report.html(report)
+        assert "<script>alert" not in html
+        # Title, call, question, reason, the label, caption, head, two cells, note.
+        assert html.count("&lt;script&gt;alert(&#x27;&amp;&#x27;)") == 10
