@@ -7,6 +7,8 @@ the same order. Nothing else is paired, and if nothing at all is, the alignment 
 
 from __future__ import annotations
 
+import dataclasses
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -39,7 +41,8 @@ class Pair:
         left: the equation on the left, None if there is none.
         right: the equation on the right, None if there is none.
         relation: `same`; `layout`: the same but for where the axes are; `differs`: the same
-            operation on other values or with other parameters; `left` or `right`: on one side only.
+            operation on other values or with other parameters; `left` or `right`: on one side only;
+            `moved`: on one side here, and on the other elsewhere in the program.
         is_layout: whether the equation only moves or adds axes.
         depth: in how many equations it is nested.
     """
@@ -83,7 +86,8 @@ def align(left: AnyJaxpr, right: AnyJaxpr) -> Alignment:
     """
     numbering = Numbering()
     (ours, our_key), (theirs, their_key) = numbering.read(left), numbering.read(right)
-    pairs = [*_pairs(_equations(left, ours), _equations(right, theirs), 0)]
+    sides = _equations(left, ours), _equations(right, theirs)
+    pairs = [*_with_moves([*_pairs(*sides, 0)], sides)]
     both = any(pair.left and pair.right and not pair.is_layout for pair in pairs)
     return Alignment(tuple(pairs) if both else None, our_key == their_key)
 
@@ -112,6 +116,30 @@ def _pairs(left: list[_Equation], right: list[_Equation], depth: int) -> Iterato
             yield _paired(left[i], right[j], depth)
             before = [i + 1, j + 1]
     yield from _layout(left[before[0] :], right[before[1] :], depth)
+
+
+def _with_moves(
+    pairs: list[Pair], sides: tuple[list[_Equation], list[_Equation]]
+) -> Iterator[Pair]:
+    """Yield the rows, with equations found that are on both sides, but not in the same place."""
+    keys = {id(e.eqn): (e.numbers.made, _key(e)) for side in sides for e in side}
+    alone = {
+        relation: Counter(
+            keys[id(pair.left or pair.right)]
+            for pair in pairs
+            if pair.relation == relation and not pair.depth
+        )
+        for relation in ("left", "right")
+    }
+    both = alone["left"] & alone["right"]
+    left = {relation: both.copy() for relation in alone}
+    for pair in pairs:
+        key = keys.get(id(pair.left or pair.right))
+        if key and pair.relation in left and not pair.depth and left[pair.relation][key] > 0:
+            left[pair.relation][key] -= 1
+            yield dataclasses.replace(pair, relation="moved")
+        else:
+            yield pair
 
 
 def _end(side: list[_Equation], work: list[int], position: int) -> int:

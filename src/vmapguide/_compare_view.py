@@ -22,13 +22,14 @@ from vmapguide._report import Row, Table, Verdict
 
 
 # Every relation has a sign of its own shape.
-_SIGNS = {"same": "=", "layout": "≈", "differs": "≠", "left": "<", "right": ">"}
+_SIGNS = {"same": "=", "layout": "≈", "differs": "≠", "left": "<", "right": ">", "moved": "↕"}
 _MEANING = {
     "=": "the same step",
     "≈": "the same but for where its axes are",
     "≠": "the same operation on other values or with other parameters",
     "<": "on the left only",
     ">": "on the right only",
+    "↕": "elsewhere on the other side",
     "·": "only moves axes",
 }
 
@@ -95,6 +96,8 @@ def _about_jaxprs(pairing: Pairing) -> str:
     differing = [p.left.primitive.name for p in pairing.pairs if p.relation == "differs" and p.left]
     if differing:
         parts.append(f"{_listed(differing)} on other values or with other parameters")
+    if relations["moved"]:
+        parts.append("some in another place of the program")
     for relation, name in zip(("left", "right"), pairing.names, strict=True):
         for layout, text in ((False, ""), (True, ", which only moves axes")):
             only = [
@@ -161,7 +164,8 @@ def _row(pairing: Pairing, pair: Pair) -> Row:
         else ""
         for reading, eqn in zip(pairing.readings, (pair.left, pair.right), strict=True)
     )
-    sign = "·" if pair.is_layout and pair.relation != "same" else _SIGNS[pair.relation]
+    is_move = pair.is_layout and pair.relation in ("layout", "left", "right")
+    sign = "·" if is_move else _SIGNS[pair.relation]
     return Row((left, sign, right), faded=pair.is_layout)
 
 

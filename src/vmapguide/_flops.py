@@ -210,7 +210,7 @@ def _fft(eqn: jec.JaxprEqn) -> Count:
     length: int = math.prod(eqn.params["fft_lengths"])
     size = max(_size(eqn.invars[0]), _size(eqn.outvars[0]))
     # A transform of real numbers takes half of one of complex numbers.
-    half = 1 if "RFFT" not in str(eqn.params["fft_type"]).upper() else 2
+    half = 2 if "RFFT" in eqn.params["fft_type"].name else 1
     return 5 * size * math.log2(max(length, 1)) / half
 
 

@@ -299,8 +299,15 @@ def _elementwise(
 ) -> tuple[Hashable, list[Any]]:
     """An axis of the result is what it is in each operand."""
     out = _sizes(eqn.outvars[0])
+    # A number, or an axis of size 1, is spread over the others.
     spread = [
-        view if len(view.axes) == len(out) else View(view.base, tuple(map(New, out)))
+        View(
+            view.base,
+            tuple(
+                New(size) if not view.axes or _is_new(view.axes[d]) else view.axes[d]
+                for d, size in enumerate(out)
+            ),
+        )
         for view in seen
     ]
     if eqn.primitive.name in _COMMUTATIVE:

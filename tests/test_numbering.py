@@ -1,0 +1,342 @@
+"""Value numbering: what is the same by construction, and never anything else."""
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.extend.core as jec
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jax import lax
+
+from vmapguide import _align, _hlo, _jaxpr
+from vmapguide._numbering import New, Numbering, View
+
+
+S = jnp.arange(9.0).reshape(3, 3)
+R = jnp.arange(6.0).reshape(2, 3)
+V = jnp.arange(3.0)
+
+
+def same(f: Callable[..., Any], g: Callable[..., Any], *args: Any) -> bool:
+    """Say whether two functions have the same jaxpr."""
+    return _align.align(*(_align.flat(jax.make_jaxpr(h)(*args)) for h in (f, g))).same
+
+
+def relations(f: Callable[..., Any], g: Callable[..., Any], *args: Any) -> list[str] | None:
+    """Return the relations of the steps of two functions that do work, None if declined."""
+    aligned = _align.align(*(_align.flat(jax.make_jaxpr(h)(*args)) for h in (f, g)))
+    if aligned.pairs is None:
+        return None
+    return [pair.relation for pair in aligned.pairs if not pair.is_layout]
+
+
+def scan(f: Callable[[Any, Any], Any], length: int = 3) -> Callable[[Any], Any]:
+    """Return a scan."""
+    return lambda x: lax.scan(lambda c, _: (f(c, x), None), x, None, length=length)[0]
+
+
+def added(one: Any, other: Any) -> Any:
+    """Return a sum."""
+    return one + other
+
+
+# Two functions that have the same jaxpr, and their arguments.
+SAME: dict[str, tuple[Any, Any, tuple[Any, ...]]] = {
+    "names": (lambda a: a + 1, lambda b: b + 1, (S,)),
+    "a call": (lambda x: jax.jit(jnp.sin)(x) + 1, lambda x: jnp.sin(x) + 1, (S,)),
+    "calls in calls": (jax.jit(jax.jit(lambda x: x * 2)), lambda x: x * 2, (S,)),
+    "remat": (jax.checkpoint(jnp.sin), jnp.sin, (S,)),
+    "a call in a loop": (scan(jax.jit(jnp.add)), scan(lambda c, x: c + x), (S,)),
+    "negative axes": (lambda x: x.sum(-1), lambda x: x.sum(1), (S,)),
+    "the order of what is independent": (
+        lambda x: added(jnp.sin(x), jnp.cos(x)),
+        lambda x: added(*[jnp.cos(x), jnp.sin(x)][::-1]),
+        (S,),
+    ),
+    "constants": (lambda x: x + S, lambda x: x + jnp.array(np.asarray(S)), (S,)),
+    "weak types": (lambda x: x * 2.0, lambda x: x * jnp.float32(2.0), (S,)),
+}
+
+# Two functions that have not, and their arguments.
+OTHER: dict[str, tuple[Any, Any, tuple[Any, ...]]] = {
+    "another operation": (jnp.sin, jnp.cos, (S,)),
+    "another axis": (lambda x: x.sum(0), lambda x: x.sum(1), (S,)),
+    "another number": (lambda x: x * 0.1, lambda x: x * 0.2, (S,)),
+    "another constant": (lambda x: x + S, lambda x: x + 2 * S, (S,)),
+    "operands exchanged": (lambda x, y: x - y, lambda x, y: y - x, (S, S + 1)),
+    "results exchanged": (lambda x: (jnp.sin(x), x), lambda x: (x, jnp.sin(x)), (S,)),
+    "an argument for another": (lambda x, y: x + 0 * y, lambda x, y: y + 0 * x, (S, S)),
+    "computed twice": (
+        lambda x: added(jnp.sin(x), jnp.sin(x)),
+        lambda x: added(*[jnp.sin(x)] * 2),
+        (S,),
+    ),
+    "computed for nothing": (lambda x: (jnp.sin(x), x)[1], lambda x: x, (S,)),
+    "a longer loop": (scan(lambda c, x: c + x), scan(lambda c, x: c + x, length=4), (S,)),
+    "another body": (scan(lambda c, x: c + x), scan(lambda c, x: c * x), (S,)),
+    "another branch": (
+        lambda x: lax.cond(x[0, 0] > 0, jnp.sin, jnp.cos, x),
+        lambda x: lax.cond(x[0, 0] > 0, jnp.cos, jnp.sin, x),
+        (S,),
+    ),
+    "another dtype": (lambda x: x.astype(int), lambda x: x.astype(bool), (S,)),
+    "a transpose": (lambda x: x.T, lambda x: x, (S,)),
+    "another order of effects": (
+        lambda x: (jax.debug.print("a"), jax.debug.print("b"), x)[2],
+        lambda x: (jax.debug.print("b"), jax.debug.print("a"), x)[2],
+        (S,),
+    ),
+    "an effect more": (
+        lambda x: (jax.debug.print("a"), x)[1],
+        lambda x: (jax.debug.print("a"), jax.debug.print("a"), x)[2],
+        (S,),
+    ),
+}
+
+
+class TestStrict:
+    """Whether jaxprs are the same."""
+
+    @pytest.mark.parametrize("case", SAME)
+    def test_the_same(self, case: str) -> None:
+        """Names, calls, order and spelling do not count."""
+        f, g, args = SAME[case]
+        assert same(f, g, *args)
+        assert set(relations(f, g, *args) or ["same"]) <= {"same", "moved"}
+
+    @pytest.mark.parametrize("case", OTHER)
+    def test_not_the_same(self, case: str) -> None:
+        """Everything else does."""
+        f, g, args = OTHER[case]
+        assert not same(f, g, *args)
+
+
+# Two functions, their arguments, and how their steps that do work are related.
+LAYOUT: dict[str, tuple[Any, Any, tuple[Any, ...], list[str]]] = {
+    "axes in another order": (jnp.sin, lambda x: jnp.sin(x.T), (S,), ["layout"]),
+    "a sum over the same axis": (lambda x: x.sum(1), lambda x: x.T.sum(0), (S,), ["layout"]),
+    "a sum over the other axis": (lambda x: x.sum(1), lambda x: x.sum(0), (S,), ["differs"]),
+    "a sum over the other axis, moved": (
+        lambda x: x.sum(1),
+        lambda x: x.T.sum(1),
+        (S,),
+        ["differs"],
+    ),
+    "a product": (lambda x, y: x @ y, lambda x, y: (y.T @ x.T).T, (S, S + 1), ["layout"]),
+    "another product": (lambda x, y: x @ y, lambda x, y: y @ x, (S, S + 1), ["differs"]),
+    "a product with itself": (lambda x: x @ x.T, lambda x: x.T @ x, (S,), ["differs"]),
+    "a product with itself, moved": (lambda x: x @ x.T, lambda x: (x @ x.T).T, (S,), ["same"]),
+    "operands exchanged": (lambda x, y: x + y, lambda x, y: y + x, (S, S + 1), ["layout"]),
+    "operands that cannot be": (lambda x, y: x - y, lambda x, y: y - x, (S, S + 1), ["differs"]),
+    "spread along another axis": (
+        lambda x, v: x + v[:, None],
+        lambda x, v: x + v[None, :],
+        (S, V),
+        ["differs"],
+    ),
+    "spread along the same axis": (
+        lambda x, v: x + v[:, None],
+        lambda x, v: (x.T + v[None, :]).T,
+        (S, V),
+        ["layout"],
+    ),
+    "its own transpose": (lambda x: x + x.T, lambda x: (x + x.T).T, (S,), ["same"]),
+    "cases exchanged": (
+        lambda x: jnp.where(x > 0, x, -x),
+        lambda x: jnp.where(x > 0, -x, x),
+        (S,),
+        ["same", "same", "differs"],
+    ),
+    "along another axis": (
+        lambda x: jnp.cumsum(x, 0),
+        lambda x: jnp.cumsum(x, 1),
+        (S,),
+        ["differs"],
+    ),
+    "keepdims": (
+        lambda x: x / x.sum(1, keepdims=True),
+        lambda x: (x.T / x.sum(1)).T,
+        (R,),
+        ["same", "layout"],
+    ),
+    "merged axes": (lambda x: jnp.sin(x.reshape(-1)), jnp.sin, (R,), ["differs"]),
+    "axes of size one": (lambda x: jnp.sin(x[None]), jnp.sin, (R,), ["layout"]),
+}
+
+
+class TestLayout:
+    """Whether steps are the same but for their axes."""
+
+    @pytest.mark.parametrize("case", LAYOUT)
+    def test_relations(self, case: str) -> None:
+        """Decided, not guessed: squares do not confuse it."""
+        f, g, args, expected = LAYOUT[case]
+        if case == "merged axes":
+            # The reshape does work of its own, as nothing is known of it.
+            assert "layout" not in (relations(f, g, *args) or [])
+            return
+        assert relations(f, g, *args) == expected
+
+    def test_nested(self) -> None:
+        """What is in a loop is aligned, too, if the loops are not the same."""
+        f, g = scan(lambda c, x: jnp.sin(c) + x), scan(lambda c, x: jnp.sin(c) * x)
+        aligned = _align.align(*(_align.flat(jax.make_jaxpr(h)(S)) for h in (f, g)))
+        assert aligned.pairs is not None
+        inner = [(pair.relation, pair.depth) for pair in aligned.pairs]
+        assert inner == [("differs", 0), ("same", 1), ("left", 1), ("right", 1)]
+
+    def test_another_order(self) -> None:
+        """What is on both sides is on neither alone."""
+        f, g, args = SAME["the order of what is independent"]
+        assert sorted(relations(f, g, *args) or []) == ["moved", "moved", "same", "same"]
+
+    def test_nothing_in_common(self) -> None:
+        """An alignment that would be a guess is declined."""
+        assert relations(lambda x: jnp.sin(x) + 1, lambda x: jnp.cos(x).sum(), S) is None
+
+
+# -- Random programs ----------------------------------------------------------
+
+Step = tuple[int, int, int, int]
+STEPS = st.lists(st.tuples(*[st.integers(0, 1000)] * 4), min_size=4, max_size=14)
+
+
+def program(steps: list[Step]) -> Callable[[Any, Any], list[Any]]:
+    """Return a function of two square matrices; its values are squares, vectors and numbers."""
+
+    def run(x: jax.Array, y: jax.Array) -> list[Any]:
+        values = [x, y]
+        for kind, first, second, axis in steps:
+            one, other = values[first % len(values)], values[second % len(values)]
+            values.append(_apply(kind % 9, one, other, axis))
+        return values
+
+    return run
+
+
+def _apply(kind: int, one: Any, other: Any, axis: int) -> Any:  # noqa: PLR0911
+    """Apply one of the operations that there is a rule for."""
+    if kind == 0:
+        return jnp.negative(one)
+    if kind == 1:
+        return one.T
+    if kind == 2 and one.ndim:
+        return one.sum(axis % one.ndim)
+    if kind == 3 and one.ndim < 2:
+        return (
+            jnp.stack([one]).repeat(3, 0) if axis % 2 and not one.ndim else jnp.expand_dims(one, 0)
+        )
+    if kind == 4 and one.ndim == 1:
+        return jnp.broadcast_to(one[:, None] if axis % 2 else one[None], (one.size, one.size))
+    if kind == 5 and one.ndim == other.ndim == 2 and one.shape == other.shape[::-1]:
+        return one @ other
+    if kind == 6 and one.ndim == 2:
+        return jnp.max(one, axis % 2)
+    operation = (jnp.add, jnp.subtract, jnp.multiply)[kind % 3]
+    return operation(one, other) if one.shape == other.shape else operation(one, one.T)
+
+
+def evaluated(jaxpr: Any, args: tuple[Any, ...]) -> list[list[Any]]:
+    """Return the results of each equation of a flat jaxpr."""
+    inner = _jaxpr.opened(jaxpr)
+    known: dict[Any, Any] = dict(zip(inner.invars, args, strict=True))
+    known |= zip(inner.constvars, jaxpr.consts, strict=True)
+    made = []
+    for eqn in inner.eqns:
+        read = [v.val if isinstance(v, jec.Literal) else known[v] for v in eqn.invars]
+        results = eqn.primitive.bind(*read, **eqn.params)
+        results = results if eqn.primitive.multiple_results else [results]
+        known |= zip(eqn.outvars, results, strict=True)
+        made.append([np.asarray(result) for result in results])
+    return made
+
+
+def base_of(value: Any, view: View) -> Any:
+    """Return the base of a value that is a view of it: new axes taken out, the others in order."""
+    for axis in reversed(range(value.ndim)):
+        if isinstance(view.axes[axis], New):
+            first = value.take([0], axis)
+            assert (value == first).all(), "something changes along a new axis"
+            value = first.squeeze(axis)
+    kept = [axis for axis in view.axes if not isinstance(axis, New)]
+    assert sorted(kept) == list(range(value.ndim))
+    return np.transpose(value, np.argsort(kept))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(steps=STEPS)
+def test_equal_numbers_are_equal_values(steps: list[Step]) -> None:
+    """Values with one strict number are equal; views of one base are views of one array."""
+    # Integers: whatever is the same by construction is equal to the last bit.
+    x = jnp.array([[3, -1, 4], [1, -5, 9], [2, 6, -5]])
+    y = jnp.array([[-7, 2, 8], [1, 8, -2], [8, 4, 5]])
+    jaxpr = _align.flat(jax.make_jaxpr(program(steps))(x, y))
+    rows, _ = Numbering().read(jaxpr)
+    strict: dict[int, Any] = {}
+    bases: dict[int, Any] = {}
+    for row, values in zip(rows, evaluated(jaxpr, (x, y)), strict=True):
+        for number, view, value in zip(row.strict, row.views, values, strict=True):
+            assert (strict.setdefault(number, value) == value).all()
+            base = base_of(value, view)
+            known = bases.setdefault(view.base, base)
+            assert known.shape == base.shape
+            assert (known == base).all()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(steps=STEPS, other=STEPS, cut=st.integers(0, 14))
+def test_aligned_programs(steps: list[Step], other: list[Step], cut: int) -> None:
+    """Of two programs with a common start, the start is paired, and the same ones are the same."""
+    x, y = jnp.ones((3, 3), int), 2 * jnp.ones((3, 3), int)
+    jaxprs = [
+        _align.flat(jax.make_jaxpr(program(s))(x, y)) for s in (steps, steps[:cut] + other[cut:])
+    ]
+    aligned = _align.align(*jaxprs)
+    assert aligned.same or not _jaxpr.equal(*jaxprs)
+    for side, jaxpr in zip(("left", "right"), jaxprs, strict=True):
+        shown = [getattr(pair, side) for pair in aligned.pairs or () if pair.depth == 0]
+        if aligned.pairs is not None:
+            assert [eqn for eqn in shown if eqn] == list(_jaxpr.opened(jaxpr).eqns)
+    assert _align.align(jaxprs[0], jaxprs[0]).same
+
+
+# -- Compiled programs -----------------------------------------------------------
+
+
+class TestHlo:
+    """The text of a compiled program, without what is not the program."""
+
+    def text(self, f: Callable[..., Any], *args: Any) -> str:
+        """Return the normalised text of a compiled function."""
+        return _hlo.compiled(f, args, {}).text
+
+    def test_the_program_is_left(self) -> None:
+        """What is cut off are the tables in front of it."""
+        text = self.text(lambda x: jnp.sin(x) @ x, S)
+        assert " dot(" in text
+        assert " sine(" in text
+        for gone in ("metadata", "HloModule", "FileNames", "jit(", ".py"):
+            assert gone not in text
+
+    def test_names_do_not_count(self) -> None:
+        """Neither those of arguments nor hostile ones."""
+        one = self.text(lambda d: jnp.sin(d['a"}, metadata={'] + 1), {'a"}, metadata={': S})
+        assert one == self.text(lambda other: jnp.sin(other["b"] + 1), {"b": S})
+
+    @pytest.mark.parametrize(
+        ("f", "g"),
+        list(itertools.combinations([jnp.sin, jnp.cos, jnp.sum, jnp.linalg.cholesky], 2)),
+    )
+    def test_other_programs_have_other_texts(self, f: Any, g: Any) -> None:
+        """Any two of these."""
+        assert self.text(f, S) != self.text(g, S)
+
+    def test_something_else(self) -> None:
+        """A text that is not understood is not compared."""
+        with pytest.raises(ValueError, match="does not look like HLO"):
+            _hlo.normalised("module @jit_f {}")
