@@ -111,9 +111,9 @@ def named_sides(
 
 def check_structures(caller: str, results: Mapping[str, Any]) -> None:
     """Raise if functions return different structures: their leaves could not be compared."""
-    (first, one), *others = results.items()
-    for name, other in others:
-        structures: Any = jax.tree.structure(one), jax.tree.structure(other)
+    first, *others = results or [""]
+    for name in others:
+        structures: Any = [jax.tree.structure(results[side]) for side in (first, name)]
         if structures[0] != structures[1]:
             raise TypeError(
                 f"{caller}: {first} and {name} return results of different structure: {first} "

@@ -27,7 +27,7 @@ def tracked(
         progress: whether to show it; None for where someone sees it and nothing records it: in a
             terminal, and in a notebook that has widgets.
     """
-    if not (_is_seen() if progress is None else progress):
+    if not (is_seen() if progress is None else progress):
         yield from steps
     elif importlib.util.find_spec("tqdm"):
         from tqdm.auto import tqdm  # noqa: PLC0415 - not everyone has it.
@@ -38,7 +38,8 @@ def tracked(
         yield from _plain(steps, description, total)
 
 
-def _is_seen() -> bool:
+def is_seen() -> bool:
+    """Say whether someone sees what is written now, and it is not kept."""
     if sys.stderr.isatty():
         return True
     return "ipykernel" in sys.modules and importlib.util.find_spec("ipywidgets") is not None

@@ -1,0 +1,347 @@
+"""`vmapguide.diagram`: what goes into a vmapped function and what comes out."""
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import vmapguide
+from vmapguide import Diagram
+
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def array(*shape: int, dtype: Any = jnp.float32) -> jax.ShapeDtypeStruct:
+    """Return a type."""
+    return jax.ShapeDtypeStruct(shape, dtype)
+
+
+def whole(diagram: Diagram) -> tuple[list[Any], list[Any]]:
+    """Return the shapes of arguments and results."""
+    return [b.whole for b in diagram.arguments], [b.whole for b in diagram.results]
+
+
+def picture(diagram: Diagram) -> ET.Element:
+    """Return the drawing."""
+    return ET.fromstring(diagram.svg())  # noqa: S314 - our own.
+
+
+def texts(diagram: Diagram) -> list[str]:
+    """Return the texts in a drawing."""
+    return ["".join(text.itertext()) for text in picture(diagram).iter(f"{SVG}text")]
+
+
+def layer(w: Any, x: Any) -> Any:
+    """Return a layer's output."""
+    return w @ x
+
+
+def total(x: Any) -> Any:
+    """Return a sum."""
+    return x.sum()
+
+
+# A function, its arguments, the arguments of vmap, the shapes of arguments and of results.
+CASES: dict[str, tuple[Any, tuple[Any, ...], dict[str, Any], list[Any], list[Any]]] = {
+    "first axis": (total, (array(3, 5),), {}, [("B", 5)], [("B",)]),
+    "second axis": (total, (array(5, 3),), {"in_axes": 1}, [(5, "B")], [("B",)]),
+    "last axis": (total, (array(5, 4, 3),), {"in_axes": -1}, [(5, 4, "B")], [("B",)]),
+    "shared": (
+        layer,
+        (array(2, 5), array(3, 5)),
+        {"in_axes": (None, 0)},
+        [(2, 5), ("B", 5)],
+        [("B", 2)],
+    ),
+    "out_axes": (
+        layer,
+        (array(2, 5), array(3, 5)),
+        {"in_axes": (None, 0), "out_axes": -1},
+        [(2, 5), ("B", 5)],
+        [(2, "B")],
+    ),
+    "same sizes": (
+        layer,
+        (array(3, 3), array(3, 3)),
+        {"in_axes": (None, 1)},
+        [(3, 3), (3, "B")],
+        [("B", 3)],
+    ),
+    "a tree": (
+        lambda p: {"a": p["w"] * 2, "b": p["b"]},
+        ({"b": array(5), "w": array(3, 5)},),
+        {"in_axes": ({"b": None, "w": 0},), "out_axes": {"a": 0, "b": None}},
+        [(5,), ("B", 5)],
+        [("B", 5), (5,)],
+    ),
+    "repeated": (
+        lambda x, y: (x, y),
+        (array(3), array(4)),
+        {"in_axes": (0, None)},
+        [("B",), (4,)],
+        [("B",), ("B", 4)],
+    ),
+    "repeated elsewhere": (
+        lambda x, y: (x, y),
+        (array(3), array(4)),
+        {"in_axes": (0, None), "out_axes": (0, 1)},
+        [("B",), (4,)],
+        [("B",), (4, "B")],
+    ),
+    "axis_size": (total, (array(5),), {"in_axes": None, "axis_size": 3}, [(5,)], [("B",)]),
+    "keys": (
+        jax.random.uniform,
+        (jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 3)),),
+        {},
+        [("B",)],
+        [("B",)],
+    ),
+    "no array": (
+        lambda x, s: x * len(s),
+        (array(3), "text"),
+        {"in_axes": (0, None)},
+        [("B",), None],
+        [("B",)],
+    ),
+    "a literal": (lambda _: 1.0, (array(3),), {}, [("B",)], [("B",)]),
+    "None": (lambda x: (x, None), (array(3),), {}, [("B",)], [("B",)]),
+    "nested": (
+        jax.vmap(jnp.vdot, in_axes=(None, 0)),
+        (array(3, 5), array(4, 5)),
+        {"in_axes": (0, None)},
+        [("B", 5), ("C", 5)],
+        [("B", "C")],
+    ),
+    "a batch of one": (total, (array(1, 5),), {}, [("B", 5)], [("B",)]),
+    "an empty batch": (total, (array(0, 5),), {}, [("B", 5)], [("B",)]),
+}
+
+
+class TestBlocks:
+    """Where the batch axes are."""
+
+    @pytest.mark.parametrize("case", CASES)
+    def test_shapes(self, case: str) -> None:
+        """Of arguments and results; and the picture can be drawn."""
+        f, args, vmap, arguments, results = CASES[case]
+        diagram = vmapguide.diagram(f, **vmap)(*args)
+        assert whole(diagram) == (arguments, results)
+        assert picture(diagram).tag == f"{SVG}svg"
+        assert str(diagram)
+
+    @pytest.mark.parametrize("case", CASES)
+    def test_one_example(self, case: str) -> None:
+        """It has the axes that are not mapped; what has all of them is shared."""
+        f, args, vmap, _, _ = CASES[case]
+        diagram = vmapguide.diagram(f, **vmap)(*args)
+        for block in (*diagram.arguments, *diagram.results):
+            if block.whole is None:
+                assert block.one is None
+            else:
+                assert block.one == tuple(s for s in block.whole if isinstance(s, int))
+            assert block.mapped == (block.one != block.whole)
+
+    def test_names(self) -> None:
+        """Those of the function's parameters and of the keys."""
+        diagram = vmapguide.diagram(lambda p, *, scale: {"out": p["w"] * scale})(
+            {"w": array(3, 5)}, scale=array(3)
+        )
+        assert [block.name for block in diagram.arguments] == ["p['w']", "scale"]
+        assert [block.name for block in diagram.results] == ["['out']"]
+        assert vmapguide.diagram(jax.vmap(layer))(array(3, 2, 4, 5), array(3, 2, 5)).name == "layer"
+
+    def test_sizes(self) -> None:
+        """The outermost first."""
+        f, args, vmap, _, _ = CASES["nested"]
+        assert vmapguide.diagram(f, **vmap)(*args).sizes == {"B": 3, "C": 4}
+
+
+def cells(diagram: Diagram) -> dict[str, int]:
+    """Count the cells that are drawn, by their classes."""
+    found: dict[str, int] = {}
+    for path in picture(diagram).iter(f"{SVG}path"):
+        style = path.get("class", "")
+        if "vg-d-cell" in style:
+            found[style] = found.get(style, 0) + path.get("d", "").count("M")
+    return found
+
+
+class TestPicture:
+    """What is drawn."""
+
+    def test_the_first_example_is_filled(self) -> None:
+        """A row for axis 0, a column for axis 1: five cells of 15, and one of three results."""
+        for axis, shape in ((0, (3, 5)), (1, (5, 3))):
+            diagram = vmapguide.diagram(total, in_axes=axis)(array(*shape))
+            assert cells(diagram) == {
+                "vg-d-cell vg-d-B vg-d-first": 5 + 1,
+                "vg-d-cell vg-d-B": 10 + 2,
+            }
+
+    def test_rows_and_columns(self) -> None:
+        """The cells of the first example lie side by side, or one above the other."""
+        for axis, shape, places in ((0, (3, 5), (5, 1)), (1, (5, 3), (1, 5))):
+            diagram = vmapguide.diagram(total, in_axes=axis)(array(*shape))
+            (path, *_) = [
+                p for p in picture(diagram).iter(f"{SVG}path") if "vg-d-first" in p.get("class", "")
+            ]
+            starts = re.findall(r"M([\d.]+) ([\d.]+)", path.get("d", ""))
+            assert (len({x for x, _ in starts}), len({y for _, y in starts})) == places
+
+    def test_what_is_shared_is_plain(self) -> None:
+        """It has no colour, and the word."""
+        diagram = vmapguide.diagram(layer, in_axes=(None, 0))(array(2, 5), array(3, 5))
+        assert cells(diagram)["vg-d-cell"] == 10
+        assert "shared" in texts(diagram)
+        assert texts(diagram).count("one example") == 2  # At the arrow, and in the function.
+
+    def test_letters_and_sizes(self) -> None:
+        """Axes are labelled: nothing is told by its colour alone."""
+        shown = texts(vmapguide.diagram(total)(array(3, 5)))
+        assert shown.count("B = 3") == 2
+        assert "vmap B = 3" in shown
+        assert "5" in shown
+
+    def test_nested(self) -> None:
+        """A frame in a frame, and cells of two colours."""
+        f, args, vmap, _, _ = CASES["nested"]
+        diagram = vmapguide.diagram(f, **vmap)(*args)
+        frames = [r for r in picture(diagram).iter(f"{SVG}rect") if "frame" in r.get("class", "")]
+        assert [frame.get("class") for frame in frames] == [
+            "vg-d-frame vg-d-B",
+            "vg-d-frame vg-d-C",
+        ]
+        outer, inner = (
+            {k: float(f.get(k, 0)) for k in ("x", "y", "width", "height")} for f in frames
+        )
+        assert outer["x"] < inner["x"]
+        assert inner["x"] + inner["width"] < outer["x"] + outer["width"]
+        assert inner["y"] + inner["height"] < outer["y"] + outer["height"]
+        assert cells(diagram)["vg-d-cell vg-d-C vg-d-first"] == 5
+        assert cells(diagram)["vg-d-cell vg-d-B vg-d-first"] == 5 + 1
+
+    @pytest.mark.parametrize(
+        "shape", [(10**6, 10**6), (32, 224, 224, 3), (2,) * 9, (10**9,)], ids=str
+    )
+    def test_large_arrays_are_small_pictures(self, shape: tuple[int, ...]) -> None:
+        """Axes are labelled, and not drawn cell by cell."""
+        diagram = vmapguide.diagram(lambda x: x)(array(*shape))
+        assert len(diagram._repr_html_()) < 60_000
+        assert sum(cells(diagram).values()) <= 2 * 36
+        assert any(f"B = {shape[0]:,}" in text for text in texts(diagram))
+
+    def test_many_leaves(self) -> None:
+        """A dozen are drawn, and how many more there are."""
+        tree = {f"k{i:02}": array(3, 4) for i in range(20)}
+        diagram = vmapguide.diagram(lambda t: t)(tree)
+        assert any(text.startswith("t['k11']") for text in texts(diagram))
+        assert not any(text.startswith("t['k12']") for text in texts(diagram))
+        assert texts(diagram).count("and 8 more") == 2
+        desc = picture(diagram).find(f"{SVG}desc")
+        assert desc is not None
+        assert "t['k19']" in (desc.text or "")
+
+    def test_nothing_overlaps_the_edge(self) -> None:
+        """The view box holds everything that has a place."""
+        for f, args, vmap, _, _ in CASES.values():
+            root = picture(vmapguide.diagram(f, **vmap)(*args))
+            width, height = map(float, root.get("viewBox", "").split()[2:])
+            for x, y in _corners(root):
+                assert 0 <= x <= width
+                assert 0 <= y <= height
+
+
+def _corners(element: ET.Element, x: float = 0, y: float = 0) -> Any:
+    """Yield the corners of rectangles and the starts of paths, in the picture's coordinates."""
+    if shift := re.match(r"translate\(([\d.-]+) ([\d.-]+)\)", element.get("transform", "")):
+        x, y = x + float(shift[1]), y + float(shift[2])
+    if element.tag == f"{SVG}rect":
+        left, top = x + float(element.get("x", 0)), y + float(element.get("y", 0))
+        yield left, top
+        yield left + float(element.get("width", 0)), top + float(element.get("height", 0))
+    for start in re.findall(r"M([\d.-]+) ([\d.-]+)", element.get("d", "")):
+        yield x + float(start[0]), y + float(start[1])
+    for child in element:
+        yield from _corners(child, x, y)
+
+
+class TestReaders:
+    """Screen readers, themes, and several pictures on a page."""
+
+    def test_title_and_description(self) -> None:
+        """They say what the picture shows, and the picture refers to them."""
+        root = picture(vmapguide.diagram(layer, in_axes=(None, 0))(array(2, 5), array(3, 5)))
+        title, desc = root.find(f"{SVG}title"), root.find(f"{SVG}desc")
+        assert title is not None
+        assert desc is not None
+        assert root.get("role") == "img"
+        assert root.get("aria-labelledby") == f"{title.get('id')} {desc.get('id')}"
+        assert title.text == "vmap(layer)  in_axes=(None, 0)"
+        assert desc.text == (
+            "Batch axes: B is 3. Arguments: w, f32[2,5], shared; x, f32[B,5], of which each "
+            "example gets f32[5]. layer is a function of one example. Results: result, f32[B,2], "
+            "in which each example has f32[2]."
+        )
+
+    def test_ids(self) -> None:
+        """Two pictures have their own; one has the same in every build."""
+        one, two = (vmapguide.diagram(total)(array(n, 5))._repr_html_() for n in (3, 4))
+        again = vmapguide.diagram(total)(array(3, 5))._repr_html_()
+        ids = [set(re.findall(r'id="(\w+)"', html)) for html in (one, two)]
+        assert len(ids[0]) == 2
+        assert not ids[0] & ids[1]
+        assert one == again
+
+    def test_colours_are_those_of_the_stylesheet(self) -> None:
+        """None is written into the drawing."""
+        html = vmapguide.diagram(total)(array(3, 5))._repr_html_()
+        drawing = html[html.index("<svg") :]
+        assert not re.search(r"#[0-9a-f]{3,6}\b|rgb|fill=|stroke=|style=", drawing)
+
+    def test_hostile_names(self) -> None:
+        """They are text."""
+        diagram = vmapguide.diagram(lambda p: p)({"<script>alert(1)</script>": array(3)})
+        html = diagram._repr_html_()
+        assert "<script>alert" not in html
+        assert "&lt;script&gt;alert" in html
+        assert picture(diagram).find(f".//{SVG}script") is None
+
+    def test_text(self) -> None:
+        """A terminal says the same."""
+        diagram = vmapguide.diagram(layer, in_axes=(None, 0))(array(2, 5), array(3, 5))
+        assert str(diagram).split("\n") == [
+            "vmap(layer)   in_axes=(None, 0)   B = 3",
+            "",
+            "  w       f32[2,5]  ->  f32[2,5]  shared",
+            "  x       f32[B,5]  ->  f32[5]    one example",
+            "  layer, for one example",
+            "  result  f32[2]    ->  f32[B,2]  stacked",
+        ]
+        assert repr(diagram) == str(diagram)
+
+    def test_plain_data(self) -> None:
+        """It goes through JSON."""
+        diagram = vmapguide.diagram(total)(array(3, 5))
+        data = json.loads(json.dumps(diagram.to_dict(), allow_nan=False))
+        assert data["schema"] == "vmapguide.diagram/1"
+        assert data["arguments"][0]["whole"] == ["B", 5]
+
+
+class TestErrors:
+    """What vmap refuses is refused in its words, with advice."""
+
+    def test_not_a_function(self) -> None:
+        """A value where a function was meant."""
+        with pytest.raises(TypeError, match="diagram: the first argument must be a function"):
+            vmapguide.diagram(jnp.ones(3))  # type: ignore[arg-type]
+
+    def test_sizes(self) -> None:
+        """Two sizes of one batch."""
+        with pytest.raises(ValueError, match="inconsistent sizes") as caught:
+            vmapguide.diagram(layer)(array(2, 5), array(3, 5))
+        assert any(note.startswith("diagram: the mapped axes") for note in caught.value.__notes__)
