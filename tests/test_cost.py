@@ -354,7 +354,9 @@ class TestXla:
     def test_merged(self) -> None:
         """What is computed twice in the jaxpr is computed once."""
         cost = vmapguide.cost(lambda x: (x * 3) + (x * 3))(array(1000))
-        assert any("merged operations" in text for text in cost.differences)
+        (reason, *_) = cost.differences
+        assert reason.startswith("XLA has merged operations")
+        assert not any("loop" in text or "library" in text for text in cost.differences)
         assert not any(
             "merged" in text for text in vmapguide.cost(lambda x: x * 3)(array(1000)).differences
         )

@@ -145,6 +145,19 @@ LAYOUT: dict[str, tuple[Any, Any, tuple[Any, ...], list[str]]] = {
         (S, V),
         ["layout"],
     ),
+    "another dtype": (
+        lambda x: x.astype(jnp.int32),
+        lambda x: x.astype(jnp.float16).T,
+        (S,),
+        ["differs"],
+    ),
+    "another power": (lambda x: x**2, lambda x: (x**3).T, (S,), ["differs"]),
+    "summed in other pairs": (
+        lambda x, y: jnp.einsum("abc,abd->cd", x, y),
+        lambda x, y: jnp.einsum("abc,bad->cd", x, y),
+        (jnp.ones((3, 3, 3)), jnp.ones((3, 3, 3))),
+        ["differs"],
+    ),
     "its own transpose": (lambda x: x + x.T, lambda x: (x + x.T).T, (S,), ["same"]),
     "cases exchanged": (
         lambda x: jnp.where(x > 0, x, -x),
@@ -181,6 +194,10 @@ class TestLayout:
             assert "layout" not in (relations(f, g, *args) or [])
             return
         assert relations(f, g, *args) == expected
+
+    def test_a_reshape_is_no_transpose(self) -> None:
+        """It has the same sizes, and other values."""
+        assert relations(lambda x: jnp.sin(x.reshape(3, 2)), lambda x: jnp.sin(x.T), R) is None
 
     def test_nested(self) -> None:
         """What is in a loop is aligned, too, if the loops are not the same."""

@@ -174,7 +174,8 @@ def _about_loops(view: View) -> Iterator[str]:
         inside = f", inside {' and '.join(loop.inside)}" if loop.inside else ""
         yield (
             f"{loop.name} is how often the while loop{where} runs{inside}; the totals are without "
-            f"it. One trip: {loop.flops:,} FLOPs, {loop.transcendentals:,} of exp, …."
+            f"it. In one trip are {loop.flops:,} FLOPs and {loop.transcendentals:,} functions such "
+            f"as exp."
         )
 
 
