@@ -158,6 +158,12 @@ LAYOUT: dict[str, tuple[Any, Any, tuple[Any, ...], list[str]]] = {
         (jnp.ones((3, 3, 3)), jnp.ones((3, 3, 3))),
         ["differs"],
     ),
+    "more of the same work": (
+        lambda v: jnp.sin(jnp.broadcast_to(v, (3, 3))),
+        lambda v: jnp.broadcast_to(jnp.sin(v), (3, 3)),
+        (V,),
+        ["differs"],
+    ),
     "its own transpose": (lambda x: x + x.T, lambda x: (x + x.T).T, (S,), ["same"]),
     "cases exchanged": (
         lambda x: jnp.where(x > 0, x, -x),

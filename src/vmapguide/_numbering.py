@@ -342,12 +342,8 @@ def _dot_general(
     sides = [(view, tuple(contract[i]), tuple(batch[i])) for i, view in enumerate(seen)]
     first, second = sorted((0, 1), key=lambda i: repr(sides[i][0]))
     (one, one_contract, one_batch), (two, two_contract, two_batch) = sides[first], sides[second]
-    size = {i: _sizes(eqn.invars[i]) for i in (0, 1)}
-    summed = _bag(
-        (one.axes[a], two.axes[b])
-        for a, b in zip(one_contract, two_contract, strict=True)
-        if size[first][a] != 1
-    )
+    pairs = zip(one_contract, two_contract, strict=True)
+    summed = _bag((one.axes[a], two.axes[b]) for a, b in pairs)
     paired = [("both", one.axes[a], two.axes[b]) for a, b in zip(one_batch, two_batch, strict=True)]
     free = {
         first: [("one", x) for d, x in enumerate(one.axes) if d not in (*one_contract, *one_batch)],
