@@ -117,6 +117,13 @@ CASES: dict[str, tuple[Any, tuple[Any, ...], dict[str, Any], list[Any], list[Any
         [("B", 5), ("C", 5)],
         [("B", "C")],
     ),
+    "a program for its size": (
+        lambda x: jax.lax.ppermute(x, "i", [(0, 1), (1, 2), (2, 0)]),
+        (array(3, 5),),
+        {"axis_name": "i", "out_axes": 1},
+        [("B", 5)],
+        [(5, "B")],
+    ),
     "a batch of one": (total, (array(1, 5),), {}, [("B", 5)], [("B",)]),
     "an empty batch": (total, (array(0, 5),), {}, [("B", 5)], [("B",)]),
 }
