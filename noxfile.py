@@ -80,6 +80,13 @@ def doctest(session: nox.Session) -> None:
     session.run("pytest", "README.md", "CONTRIBUTING.md", "src", str(DOCS), *session.posargs)
 
 
+@nox.session(default=False)
+def browser(session: nox.Session) -> None:
+    """Open every page of the guide in Chromium, light and dark, wide and narrow."""
+    install(session, "browser")
+    session.run("pytest", "tests/browser", *session.posargs)
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style and types; `nox -s lint -- --fix` repairs the style it can."""

@@ -6,6 +6,7 @@ import os
 import sys
 from importlib import metadata
 from pathlib import Path
+from urllib.parse import urlsplit
 
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
@@ -18,16 +19,20 @@ copyright = f"2026, {author}"  # noqa: A001
 release = version = metadata.version("vmapguide")
 
 extensions = [
-    "myst_nb",
-    "sphinx.ext.autodoc",
-    "sphinx.ext.intersphinx",
-    "sphinx.ext.napoleon",
-    "sphinx_copybutton",
-    "sphinx_design",
-    "vmapguide.sphinx",
-    "execution",
-    "figures",
-    "notebooks",
+    *("myst_nb", "sphinx.ext.autodoc", "sphinx.ext.intersphinx", "sphinx.ext.napoleon"),
+    *("notfound.extension", "sphinx_codeautolink", "sphinx_copybutton", "sphinx_design"),
+    *("sphinx_sitemap", "sphinxext.opengraph", "vmapguide.sphinx"),
+    *(
+        "accessibility",
+        "execution",
+        "figures",
+        "llms",
+        "mathml",
+        "notebooks",
+        "page_facts",
+        "security",
+        "terms",
+    ),
 ]
 exclude_patterns = ["_build", "_inventories", "_ext", "_kernel"]
 templates_path = ["_templates"]
@@ -48,7 +53,8 @@ nb_render_markdown_format = "myst"
 nb_code_prompt_show = "Show the {type}"
 nb_code_prompt_hide = "Hide the {type}"
 
-myst_enable_extensions = ["colon_fence"]
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+html_math_renderer = "mathml"
 myst_heading_anchors = 3
 
 # -- The interface: https://www.sphinx-doc.org/en/master/usage/extensions/autodoc.html
@@ -84,9 +90,15 @@ html_theme = "furo"
 html_title = "vmapguide"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
 html_copy_source = False
+html_favicon = "_static/favicon.svg"
+# Search finds more, and the page's layout has styles that the security policy forbids.
+html_use_index = False
 pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"
+# The cells of a page are one program.
+codeautolink_concat_default = True
 copybutton_selector = "div:not(.output) > div.highlight pre"
 
 # The host says where the site will stand and which repository it was built from. A local build
@@ -95,6 +107,12 @@ html_baseurl = os.environ.get("READTHEDOCS_CANONICAL_URL") or os.environ.get("PA
 _repository = os.environ.get("READTHEDOCS_GIT_CLONE_URL", "").removesuffix(".git")
 if "GITHUB_REPOSITORY" in os.environ:
     _repository = f"{os.environ['GITHUB_SERVER_URL']}/{os.environ['GITHUB_REPOSITORY']}"
+sitemap_url_scheme = "{link}"
+# A local build has no addresses to list.
+suppress_warnings = ["sitemap.configuration"]
+ogp_site_url = html_baseurl
+ogp_social_cards = {"enable": bool(html_baseurl)}
+notfound_urls_prefix = urlsplit(html_baseurl).path or "/"
 html_theme_options = {
     "source_repository": _repository,
     "source_branch": os.environ.get("GITHUB_REF_NAME", "main"),

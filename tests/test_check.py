@@ -81,19 +81,62 @@ EQUAL: dict[str, tuple[Any, tuple[Any, ...], dict[str, Any]]] = {
         ({"w": X, "b": X[0]},),
         {"in_axes": ({"w": 0, "b": None},)},
     ),
+    "an axis for each result": (
+        lambda x: {"a": x * 2, "b": (x.sum(), jnp.outer(x, x[:2]))},
+        (X,),
+        {"out_axes": {"a": 1, "b": (0, -1)}},
+    ),
+    "None among the results": (
+        lambda x: {"a": None, "b": (x, None)},
+        (X,),
+        {"out_axes": {"a": None, "b": (1, None)}},
+    ),
+    "no result": (lambda _: None, (X,), {}),
+    "in_axes as a list": (lambda n, x: n * x, (2.0, X), {"in_axes": [None, 0]}),
     "a class of the user's": (lambda p: Params(2 * p.w), (Params(X),), {}),
     "axis_size alone": (lambda x: x + 1, (X,), {"in_axes": None, "axis_size": 4}),
+    "axis_size and axis_name alone": (
+        lambda: lax.axis_index("i") * 0,
+        (),
+        {"axis_name": "i", "axis_size": 4},
+    ),
     "NumPy": (lambda x: x * 2, (np.arange(6.0).reshape(2, 3),), {}),
+    # NumPy's float64 and int64 are float32 and int32 in JAX, whoever returns them.
+    "NumPy for results": (lambda x: (x, np.ones(2), np.float64(1), np.arange(3)), (X,), {}),
     "a number, shared": (lambda n, x: x[: int(n)], (2, X), {"in_axes": (None, 0)}),
     "a text, shared": (lambda s, x: x * len(s), ("abc", X), {"in_axes": (None, 0)}),
     "keys": (noisy, (KEYS, X), {}),
     "keys for results": (lambda k: jax.random.split(k, 2), (KEYS,), {}),
+    "keys on another axis": (
+        lambda k: (jax.random.split(k, 2), k),
+        (KEYS,),
+        {"out_axes": (1, 0)},
+    ),
     "vmapped already": (jax.vmap(jnp.sin), (X,), {}),
+    "an axis name of its own": (
+        jax.vmap(lambda v: v - lax.pmean(v, "j"), axis_name="j"),
+        (X,),
+        {"axis_name": "i"},
+    ),
+    "a value that Python branches on": (
+        lambda flag, x: x * 2 if flag > 0 else x,
+        (jnp.float32(1.0), X),
+        {"in_axes": (None, 0)},
+    ),
+    "the same, with an axis name": (
+        lambda flag, x: x * 2 if flag > 0 else x,
+        (jnp.float32(1.0), X),
+        {"in_axes": (None, 0), "axis_name": "i"},
+    ),
     "compiled": (jax.jit(lambda x: x.mean()), (X,), {}),
     "integers": (jnp.argsort, (X,), {}),
+    "unsigned integers": (lambda x: x // 2, (jnp.arange(6, dtype=jnp.uint8),), {}),
     "booleans": (lambda x: x > 0, (X,), {}),
     "bfloat16": (lambda x: x.sum(), (X.astype(jnp.bfloat16),), {}),
+    "float16": (lambda x: x.sum(), (X.astype(jnp.float16),), {}),
+    "complex": (lambda x: x * (1 + 2j), (X,), {}),
     "NaN": (lambda x: jnp.log(x - 9), (X,), {}),
+    "infinity": (lambda x: jnp.abs(x) / 0, (X,), {}),
     "a number of Python's": (lambda _: 1.5, (X,), {}),
     "a batch of one": (lambda x: x.sum(), (X[:1],), {}),
     "control flow": (lambda x: lax.cond(x.sum() > 0, jnp.sin, jnp.cos, x), (X,), {}),
@@ -114,10 +157,34 @@ class TestEqual:
         check.raise_if_different()
 
     def test_keyword_arguments(self) -> None:
-        """They are mapped over their first axis."""
-        check = vmapguide.check(lambda x, y: x * y)(X, y=X)
+        """They are mapped over their first axis, whatever `in_axes` says."""
+        check = vmapguide.check(lambda x, y: x * y, 1)(X.T, y=X)
         assert check.same
+        assert check.batch_size == 3
         assert check.leaves[0].expected_type == "float32[5]"
+
+    @pytest.mark.parametrize(
+        ("args", "vmap", "size"),
+        [
+            ((X,), {}, 3),
+            ((X,), {"in_axes": 1}, 5),
+            ((X,), {"in_axes": -2}, 3),
+            ((X,), {"in_axes": None, "axis_size": 4}, 4),
+            ((X, X.T), {"in_axes": (None, 0)}, 5),
+        ],
+        ids=["first", "second", "negative", "axis_size", "shared"],
+    )
+    def test_how_many_examples(
+        self, args: tuple[Any, ...], vmap: dict[str, Any], size: int
+    ) -> None:
+        """The mapped axis says it, or `axis_size`; the loop runs them all."""
+        check = vmapguide.check(lambda *args: args[-1] * 2, **vmap)(*args)
+        assert (check.batch_size, check.examples) == (size, tuple(range(size)))
+
+    def test_no_result_has_no_leaf(self) -> None:
+        """None is a structure, and there is nothing in it to compare."""
+        assert vmapguide.check(lambda x: {"a": None, "b": x})(X).leaves[0].path == "['b']"
+        assert vmapguide.check(lambda _: None)(X).leaves == ()
 
     def test_types_are_those_of_one_example(self) -> None:
         """What is compared is said in the user's terms."""
@@ -137,6 +204,7 @@ class TestDifferent:
             ("['a']", True),
             ("['b']", False),
         ]
+        assert not check.same
         wrong = check.leaves[1]
         assert (wrong.index, wrong.count, wrong.size) == ((1, 2), 1, 15)
         assert wrong.expected == pytest.approx(float(jnp.sin(X[1, 2])))
@@ -172,6 +240,26 @@ class TestDifferent:
         (leaf,) = vmapguide.check(f)(X).leaves
         assert (leaf.expected_type, leaf.actual_type) == ("float32[5]", "float32[1]")
 
+    def test_the_loop_is_what_is_expected(self) -> None:
+        """Whatever axis of the results has the examples."""
+
+        def f(x: jax.Array) -> Any:
+            wrong = isinstance(x, jax.core.Tracer)
+            return {"a": x[:2], "b": x * 0 + (7 if wrong else 5)}
+
+        _, wrong = vmapguide.check(f, 1, out_axes={"a": 0, "b": 1})(X).leaves
+        assert (wrong.path, wrong.expected, wrong.actual) == ("['b']", 5, 7)
+        assert (wrong.count, wrong.size) == (15, 15)
+
+    def test_a_type_of_a_later_example(self) -> None:
+        """A dtype may depend on a value in the loop; every example is looked at."""
+
+        def f(x: jax.Array) -> jax.Array:
+            return x if isinstance(x, jax.core.Tracer) or x < 2 else x.astype(jnp.float16)
+
+        (leaf,) = vmapguide.check(f)(jnp.arange(3.0)).leaves
+        assert (leaf.expected_type, leaf.actual_type) == ("float16[]", "float32[]")
+
     def test_tolerances(self) -> None:
         """What differs within them does not."""
         sine = with_rule(lambda x: jnp.sin(x) + 0.01)
@@ -189,6 +277,11 @@ class TestDifferent:
         assert not check.same
         assert check.reasons == ()
         assert "Why is not known" in str(check)
+
+
+def wrong_in_vmap(by: Any) -> Callable[[jax.Array], jax.Array]:
+    """Return a function that vmap gets wrong for a reason that nobody can find."""
+    return lambda x: x + by if isinstance(x, jax.core.Tracer) else x
 
 
 def counter() -> Iterator[int]:
@@ -212,6 +305,23 @@ class TestReasons:
         """They come from a state."""
         generator = np.random.default_rng(0)
         assert codes(vmapguide.check(lambda x: x + generator.normal())(X)) == ["side effect"]
+
+    def test_side_effect_and_a_wrong_rule(self) -> None:
+        """What changes from call to call cannot be looked into any further."""
+        sine, numbers = with_rule(jnp.cos), counter()
+        assert codes(vmapguide.check(lambda x: sine(x) + next(numbers))(X)) == ["side effect"]
+
+    def test_side_effect_in_one_example(self) -> None:
+        """It is looked for where each of the results is worst."""
+        numbers = counter()
+
+        def f(x: jax.Array) -> Any:
+            counted = 0.0 if isinstance(x, jax.core.Tracer) or x[0] != 2 else 1.0 + next(numbers)
+            return with_rule(jnp.cos)(x), x + counted
+
+        check = vmapguide.check(f)(jnp.arange(3.0)[:, None])
+        assert codes(check) == ["side effect"]
+        assert "again with example 2" in check.reasons[0].text
 
     def test_a_side_effect_that_changes_no_result(self) -> None:
         """A list of calls that nobody reads is no reason for anything."""
@@ -244,10 +354,55 @@ class TestReasons:
         check = vmapguide.check(lambda x: sine(BIG_W @ x), rtol=0.0, atol=0.0)(BIG_X)
         assert codes(check) == ["rounding"]
 
+    def test_a_rule_that_returns_another_type(self) -> None:
+        """The difference of types has its reason, too."""
+        check = vmapguide.check(with_rule(lambda x: jnp.sin(x).astype(jnp.float16)))(X)
+        assert codes(check) == ["custom_vmap rule"]
+        assert check.leaves[0].actual_type == "float16[5]"
+
+    @pytest.mark.parametrize("flag", [jnp.float32(1.0), np.float32(1.0), 1.0], ids=type)
+    def test_custom_rule_beside_a_value_that_python_branches_on(self, flag: Any) -> None:
+        """What the function needs to know, it knows while it is looked into."""
+        sine = with_rule(jnp.cos)
+
+        def f(flag: Any, x: jax.Array) -> jax.Array:
+            return sine(x) if flag > 0 else x
+
+        assert codes(vmapguide.check(f, (None, 0))(flag, X)) == ["custom_vmap rule"]
+
+    def test_one_of_two_results(self) -> None:
+        """Each result that differs has its reason, from the example in which it is worst."""
+        sine = with_rule(lambda x: jnp.sin(x).at[7].add(1))
+
+        def f(x: jax.Array) -> Any:
+            return {"a": BIG_W @ x, "b": sine(x[:3]), "c": x}
+
+        check = vmapguide.check(f, rtol=0.0, atol=0.0)(BIG_X)
+        assert [leaf.same for leaf in check.leaves] == [False, False, True]
+        assert codes(check) == ["custom_vmap rule", "rounding"]
+
     def test_rbg_keys(self) -> None:
         """They draw a batch of numbers in their own way; the default ones do not."""
         assert codes(vmapguide.check(noisy)(RBG, X)) == ["rbg key"]
         assert vmapguide.check(noisy)(KEYS, X).reasons == ()
+
+    def test_unsafe_rbg_keys(self) -> None:
+        """They draw new keys in their own way, too; those of the safe kind do not."""
+
+        def split(key: Any) -> Any:
+            return jax.random.split(key, 2)
+
+        unsafe = jax.random.split(jax.random.key(1, impl="unsafe_rbg"), 3)
+        assert codes(vmapguide.check(split)(unsafe)) == ["rbg key"]
+        assert codes(vmapguide.check(noisy)(unsafe, X)) == ["rbg key"]
+        assert vmapguide.check(split)(RBG).same
+
+    def test_rbg_keys_that_are_not_to_blame(self) -> None:
+        """The result that differs draws nothing."""
+        sine = with_rule(jnp.cos)
+        check = vmapguide.check(lambda k, x: (sine(x), noisy(k, x) * 0))(RBG, X)
+        assert [leaf.same for leaf in check.leaves] == [False, True]
+        assert codes(check) == ["custom_vmap rule"]
 
     def test_an_rbg_key_that_is_shared_is_no_reason(self) -> None:
         """It draws what it draws in the loop; what differs is something else."""
@@ -270,12 +425,48 @@ class TestReasons:
             lambda x: lax.all_gather(x, "i").max(axis=0),
             lambda x: x + lax.axis_index("i"),
             jax.jit(lambda x: x - lax.pmax(x, "i")),
+            lambda x: lax.fori_loop(0, 2, lambda _, y: y - lax.pmean(y, "i"), x),
+            lambda x: x / lax.psum(1, "i"),
+            jax.jit(lambda x: x / lax.psum(1, "i")),
+            lambda x: x * 0 + jnp.ones((lax.psum(1, "i"), 1)).sum(),
+            lambda _: lax.psum(1, "i"),
         ],
-        ids=["pmean", "psum", "all_gather", "axis_index", "inside jit"],
+        ids=[
+            "pmean",
+            "psum",
+            "all_gather",
+            "axis_index",
+            "inside jit",
+            "inside a loop",
+            "size",
+            "size inside jit",
+            "size in a shape",
+            "size alone",
+        ],
     )
     def test_batch_statistic(self, f: Callable[..., Any]) -> None:
-        """A collective makes examples depend on each other."""
+        """A collective makes examples depend on each other, or on how many they are."""
         assert codes(vmapguide.check(f, axis_name="i")(X)) == ["batch statistic"]
+
+    def test_where_and_what_a_batch_statistic_is(self) -> None:
+        """The collective, its axis and its line; other axes and other lines are not named."""
+
+        def f(x: jax.Array) -> Any:
+            rows = jax.vmap(lambda v: v - lax.pmean(v, "j"), axis_name="j")(x)
+            return rows - lax.pmean(x, "i")
+
+        (reason,) = vmapguide.check(f, axis_name="i")(X).reasons
+        assert reason.source is not None
+        assert reason.source.expression == 'lax.pmean(x, "i")'
+        assert "over 'i'" in reason.text
+        assert "no error of vmap's" in reason.text
+
+    def test_axis_index_is_said_to_be_the_first(self) -> None:
+        """In the loop every example is alone."""
+        check = vmapguide.check(lambda x: x + lax.axis_index("i"), axis_name="i")(X)
+        assert "in the loop every example is the first" in check.reasons[0].text
+        mean = vmapguide.check(lambda x: x - lax.pmean(x, "i"), axis_name="i")(X)
+        assert "is the first" not in mean.reasons[0].text
 
     def test_a_batch_statistic_that_is_not_to_blame(self) -> None:
         """The result that differs does not depend on it."""
@@ -284,9 +475,38 @@ class TestReasons:
         def f(x: jax.Array) -> dict[str, jax.Array]:
             return {"sum of ones": lax.pmean(jnp.ones(3), "i"), "wrong": sine(x)}
 
+        for g in (f, jax.jit(f)):
+            check = vmapguide.check(g, axis_name="i")(X)
+            assert [leaf.same for leaf in check.leaves] == [True, False]
+            assert codes(check) == ["custom_vmap rule"]
+
+    @pytest.mark.parametrize(
+        "statistic", [lambda x: lax.pmean(x, "i"), lambda _: lax.psum(1, "i")], ids=["mean", "size"]
+    )
+    def test_a_batch_statistic_beside_another_reason(self, statistic: Any) -> None:
+        """Each of two results has its own."""
+        sine = with_rule(jnp.cos)
+
+        def f(x: jax.Array) -> dict[str, jax.Array]:
+            return {"a": x - statistic(x), "b": sine(x)}
+
         check = vmapguide.check(f, axis_name="i")(X)
-        assert [leaf.same for leaf in check.leaves] == [True, False]
+        assert [leaf.same for leaf in check.leaves] == [False, False]
+        assert codes(check) == ["batch statistic", "custom_vmap rule"]
+
+    def test_a_batch_of_one_has_no_statistics(self) -> None:
+        """It is the batch that the loop sees."""
+        check = vmapguide.check(lambda x: x - lax.pmean(x, "i"), axis_name="i")(X[:1])
+        assert check.same
+        assert check.reasons == ()
+
+    def test_a_wrong_rule_in_a_named_axis(self) -> None:
+        """The loop has to run inside vmap there, and the rule has no say in it all the same."""
+        check = vmapguide.check(with_rule(jnp.cos), axis_name="i")(X)
         assert codes(check) == ["custom_vmap rule"]
+        assert check.leaves[0].expected == pytest.approx(
+            float(jnp.sin(X[check.leaves[0].index or (0, 0)]))
+        )
 
     def test_an_axis_name_without_a_collective(self) -> None:
         """The loop runs, and agrees."""
@@ -299,19 +519,52 @@ class TestReasons:
         assert not check.same
         assert codes(check) == ["rounding"]
 
-    def test_what_is_no_rounding(self) -> None:
-        """A small difference that stays with twice the digits."""
+    @pytest.mark.parametrize("by", [1e-3, jnp.inf, jnp.nan])
+    def test_what_is_no_rounding(self, by: float) -> None:
+        """A difference that stays with twice the digits, small or infinite."""
+        check = vmapguide.check(wrong_in_vmap(by))(X)
+        assert not check.same
+        assert codes(check) == []
+        assert "Why is not known" in str(check)
+
+    def test_what_is_no_rounding_beside_what_is(self) -> None:
+        """All that differs has to go away, in every result and where it is worst."""
+
+        def f(x: jax.Array) -> Any:
+            late = isinstance(x, jax.core.Tracer) * (x[0] == BIG_X[7, 0])
+            return BIG_W @ x, x[:3] * 0 + late
+
+        check = vmapguide.check(f, rtol=0.0, atol=0.0)(BIG_X)
+        assert [leaf.same for leaf in check.leaves] == [False, False]
+        assert codes(check) == []
+
+    def test_small_but_beyond_what_is_allowed(self) -> None:
+        """A large difference that is allowed does not hide a small one that is not."""
 
         def f(x: jax.Array) -> jax.Array:
-            return x + 1e-3 * isinstance(x, jax.core.Tracer)
+            is_traced = isinstance(x, jax.core.Tracer)
+            return jnp.stack([x[0] * 0 + 1e6 + 50 * is_traced, x[0] * 0 + 1e-3 * is_traced])
 
-        assert codes(vmapguide.check(f)(X)) == []
+        check = vmapguide.check(f, rtol=1e-4, atol=1e-6)(X)
+        (leaf,) = check.leaves
+        assert (leaf.count, leaf.difference, leaf.index) == (3, 50, (0, 1))
+        assert codes(check) == []
 
-    def test_jaxs_configuration_is_left_alone(self) -> None:
-        """Whatever was tried out."""
-        before = jax.config.jax_enable_x64  # type: ignore[attr-defined]
-        vmapguide.check(lambda x: BIG_W @ x, rtol=0.0, atol=0.0)(BIG_X)
-        assert jax.config.jax_enable_x64 == before  # type: ignore[attr-defined]
+    @pytest.mark.parametrize("x64", [False, True])
+    def test_jaxs_configuration_is_left_alone(self, x64: bool) -> None:
+        """Whatever was tried out, and if it failed."""
+
+        def f(x: jax.Array) -> jax.Array:
+            if x.dtype == jnp.float64:
+                raise ArithmeticError("not in float64")
+            return BIG_W @ x
+
+        with jax.enable_x64(x64):
+            for g in (f, lambda x: BIG_W @ x):
+                check = vmapguide.check(g, rtol=0.0, atol=0.0)(BIG_X)
+                assert not check.same
+                assert codes(check) == [] if g is f else ["rounding"]
+                assert jnp.arange(2.0).dtype == (jnp.float64 if x64 else jnp.float32)
 
     def test_shared_key(self) -> None:
         """The same noise for all is equal to the loop, and told of with its line."""
@@ -329,6 +582,20 @@ class TestReasons:
             return jax.random.normal(jax.random.fold_in(key, i))
 
         assert vmapguide.check(folded, in_axes=(None, 0))(KEYS[0], jnp.arange(3)).reasons == ()
+
+    def test_a_shared_key_that_nothing_is_drawn_from(self) -> None:
+        """To hand a key on is not to draw from it."""
+        check = vmapguide.check(lambda key, x: (key, x), (None, 0))(KEYS[0], X)
+        assert check.same
+        assert check.reasons == ()
+
+    def test_a_captured_key_is_shared(self) -> None:
+        """It is not even an argument. Two draws in one line are told of once."""
+
+        def f(x: jax.Array) -> jax.Array:
+            return noisy(KEYS[0], x) + noisy(KEYS[1], x)
+
+        assert codes(vmapguide.check(f)(X)) == ["shared key"]
 
     def test_one_example_shares_nothing(self) -> None:
         """A batch of one draws its own numbers."""
@@ -373,6 +640,22 @@ class TestSample:
         check = vmapguide.check(sine, examples=5)(jnp.arange(50.0))
         assert codes(check) == ["custom_vmap rule"]
         assert f"the most at example {wrong}:" in " ".join(str(check).split())
+        assert check.leaves[0].index == (3,)
+        assert check.leaves[0].size == 5
+
+    def test_a_side_effect_in_a_sample(self) -> None:
+        """The example that is called again is that of the batch."""
+        numbers = counter()
+        check = vmapguide.check(lambda x: x * 0 + next(numbers), examples=5)(jnp.arange(50.0))
+        assert f"again with example {check.examples[-1]}:" in check.reasons[0].text
+
+    def test_one_example_more_than_run(self) -> None:
+        """`examples` is how many run at most."""
+        batch = jnp.arange(4.0)
+        for examples, ran in ((3, 3), (4, 4), (5, 4)):
+            check = vmapguide.check(jnp.sin, examples=examples)(batch)
+            assert len(check.examples) == ran
+            assert ("drawn at random" in str(check)) == (ran == 3)
 
 
 class TestErrors:
@@ -395,6 +678,40 @@ class TestErrors:
         """There is nothing to check."""
         with pytest.raises(ValueError, match=r"check: the batch is empty.* Pass at least one"):
             vmapguide.check(jnp.sin)(X[:0])
+
+    def test_sizes_that_differ(self) -> None:
+        """One of them is 0: JAX says what is wrong, and the batch is not called empty."""
+        with pytest.raises(ValueError, match="inconsistent sizes") as caught:
+            vmapguide.check(lambda x, y: x + y)(X[:0], X)
+        assert "the sizes 0 (x), 3 (y)" in caught.value.__notes__[-1]
+
+    def test_a_traced_argument(self) -> None:
+        """A check cannot be compiled."""
+        with pytest.raises(TypeError, match=r"check: x is being traced.* outside of jit"):
+            jax.jit(lambda x: vmapguide.check(lambda x: x)(x).same)(X)
+
+    def test_what_cannot_be_mapped(self) -> None:
+        """It is named, and what to do."""
+        with pytest.raises(TypeError, match="not a valid JAX type") as caught:
+            vmapguide.check(lambda x, mode: (x, mode))(X, "fast")
+        assert "mode is of type str" in caught.value.__notes__[-1]
+
+    def test_an_argument_missing(self) -> None:
+        """The signature is shown."""
+        with pytest.raises(TypeError, match="missing 1 required") as caught:
+            vmapguide.check(lambda x, y: x + y)(X)
+        assert "missing a required argument: 'y'" in caught.value.__notes__[-1]
+
+    def test_a_collective_that_a_batch_of_one_refuses(self) -> None:
+        """The loop cannot run it, and why is said."""
+
+        def f(x: jax.Array) -> Any:
+            return lax.ppermute(x, "i", [(0, 1), (1, 2), (2, 0)])
+
+        with pytest.raises(Exception, match="axis size") as caught:
+            vmapguide.check(f, axis_name="i")(X)
+        assert "the loop raised this" in caught.value.__notes__[-1]
+        assert "every example is a batch of one" in caught.value.__notes__[-1]
 
     def test_abstract_arguments(self) -> None:
         """They have no values to run with."""
@@ -420,6 +737,7 @@ class TestErrors:
         with pytest.raises(ArithmeticError, match="one") as caught:
             vmapguide.check(f)(jnp.array([[0.0], [1.0]]))
         assert "check: the loop raised this, for example 1" in caught.value.__notes__[-1]
+        assert "sees no values" in caught.value.__notes__[-1]
 
     def test_both_fail(self) -> None:
         """So it is said."""
@@ -435,6 +753,15 @@ class TestErrors:
 
         with pytest.raises(TypeError, match=r"different structure: for example 0 the loop returns"):
             vmapguide.check(f)(X)
+
+    def test_a_structure_that_depends_on_a_value(self) -> None:
+        """The example that has another one is named."""
+
+        def f(x: jax.Array) -> Any:
+            return [x] if isinstance(x, jax.core.Tracer) or x < 2 else [x, x]
+
+        with pytest.raises(TypeError, match=r"for example 2 the loop returns .*Return the same"):
+            vmapguide.check(f)(jnp.arange(3.0))
 
     @pytest.mark.parametrize(
         ("vmap", "message", "note"),
@@ -457,6 +784,15 @@ class TestErrors:
         with pytest.raises(TypeError, match="not a valid JAX type"):
             vmapguide.check(lambda x: "text")(X)  # noqa: ARG005
 
+    def test_a_result_of_the_loop_that_is_no_array(self) -> None:
+        """The loop is named, and the example."""
+
+        def f(x: jax.Array) -> Any:
+            return x if isinstance(x, jax.core.Tracer) or x < 1 else "text"
+
+        with pytest.raises(TypeError, match=r"check: for example 1 the loop returns a str"):
+            vmapguide.check(f)(jnp.arange(2.0))
+
 
 class TestValue:
     """A check is a value, and can be looked at."""
@@ -470,6 +806,33 @@ class TestValue:
         assert data["leaves"][0]["difference"] == "inf"
         assert data["reasons"][0]["code"] == "custom_vmap rule"
         assert data["examples"] == [0, 1, 2]
+        assert data["batch_size"] == 3
+        assert data["name"] == "sine"
+
+    def test_plain_data_with_the_line_of_a_reason(self) -> None:
+        """It is in there, and tolerances without an end are text."""
+        check = vmapguide.check(noisy, (None, 0), atol=jnp.inf)(KEYS[0], X)
+        data = json.loads(json.dumps(check.to_dict(), allow_nan=False))
+        assert data["same"] is True
+        assert data["leaves"][0]["atol"] == "inf"
+        assert data["reasons"][0]["source"]["expression"] == "jax.random.normal(key, x.shape)"
+        assert data["reasons"][0]["code"] == "shared key"
+
+    @pytest.mark.parametrize("columns", [50, 70, 120])
+    def test_width(self, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The report is as wide as the terminal."""
+        monkeypatch.setenv("COLUMNS", str(columns))
+        check = vmapguide.check(lambda x: {"a": with_rule(jnp.cos)(x), "b": noisy(KEYS[0], x)})(X)
+        lines = str(check).split("\n")
+        assert max(map(len, lines)) <= columns
+        assert max(map(len, lines)) > columns - 15
+        assert len(check.reasons) == 2
+
+    def test_what_was_called(self) -> None:
+        """The report has the arguments of vmap that were given, and how many examples there are."""
+        check = vmapguide.check(jnp.sin, axis_size=1)(X[:1])
+        assert str(check).startswith("check vmap(sin)   in_axes=0, axis_size=1 · 1 example\n")
+        assert "= equals the loop   yes: every value is equal" in str(check)
 
     def test_text_and_html(self) -> None:
         """The answer is there, and what the user wrote is escaped."""

@@ -61,6 +61,51 @@ class TestText:
             "  a = add       5",
         ]
 
+    def test_answers_hang(self) -> None:
+        """What is behind an answer stands below its beginning; questions are equally wide."""
+        verdicts = (Verdict("no", "ab", "one two three four five"), Verdict("yes", "abcd"))
+        lines = _report.text(Report("t", verdicts=verdicts), 32).split("\n")
+        assert lines[2:] == [
+            "  ≠ ab     no: one two three",
+            "           four five",
+            "  = abcd   yes",
+        ]
+
+    def test_no_head(self) -> None:
+        """A table without titles has no line for them; a cell may be empty."""
+        table = Table(("", ""), (Row(("a", "")), Row(("", "b"))))
+        assert _report.text(Report("t", tables=(table,)), 80).split("\n")[2:] == ["  a", "      b"]
+
+    def test_only_a_title(self) -> None:
+        """What is not there leaves no empty line."""
+        assert _report.text(Report("t"), 80) == "t"
+        assert _report.text(Report("t", notes=("n",)), 80) == "t\n\nn"
+
+    def test_numbers_in_a_narrow_table(self) -> None:
+        """The text gives way, and every number stays on the right of its column."""
+        rows = (Row(("some words that are long", "7")), Row(("b", "1,234")))
+        table = Table(("what", "count"), rows, frozenset({1}))
+        lines = _report.text(Report("t", tables=(table,)), 26).split("\n")
+        assert lines[2:] == [
+            "  what               count",
+            "  some words that        7",
+            "    are long",
+            "  b                  1,234",
+        ]
+
+    def test_indentation_is_kept(self) -> None:
+        """A cell that is broken hangs below its own beginning."""
+        table = Table(("",), (Row(("  one two three four",)),))
+        lines = _report.text(Report("t", tables=(table,)), 20).split("\n")
+        assert lines[2:] == ["    one two three", "      four"]
+
+    def test_a_word_that_is_too_long(self) -> None:
+        """It is broken, not let out."""
+        table = Table(("",), (Row(("x" * 95,)),))
+        lines = _report.text(Report("t", tables=(table,)), 42).split("\n")
+        assert max(map(len, lines)) <= 42
+        assert "".join(lines).count("x") == 95
+
     def test_a_wide_cell_gives_way(self) -> None:
         """The widest column is broken, the others stay whole."""
         table = Table(("", ""), (Row((LONG, "short")),))
@@ -116,3 +161,27 @@ class TestHtml:
         assert "<script>alert" not in html
         # Title, call, question, reason, the label, caption, head, two cells, note.
         assert html.count("&lt;script&gt;alert(&#x27;&amp;&#x27;)") == 10
+
+    def test_a_label_does_not_end_early(self) -> None:
+        """A quotation mark in a title stays inside its attribute."""
+        html = _report.html(Report('a" onfocus="b', tables=(TABLE,)))
+        assert 'onfocus="' not in html
+        assert 'aria-label="a&quot; onfocus=&quot;b"' in html
+
+    def test_it_is_self_contained(self) -> None:
+        """Nothing is loaded from anywhere."""
+        html = _report.html(REPORT)
+        assert not re.findall(r"https?://(?!www\.w3\.org/)|\bsrc=|\bhref=|@import|url\(", html)
+
+    def test_nothing_is_left_empty(self) -> None:
+        """A list, a head or a caption that has nothing in it is not there."""
+        html = _report.html(Report("t", tables=(Table(("",), (Row(("a",)),)),)))
+        for tag in ("<ul", "<thead", "<caption", "vg-foot"):
+            assert tag not in html.partition("</style>")[2]
+
+    def test_numbers_are_on_the_right(self) -> None:
+        """In the head and in every row, in their columns alone."""
+        html = _report.html(Report("t", tables=(TABLE,))).partition("</style>")[2]
+        assert html.count('class="vg-right"') == 3
+        assert 'class="vg-right">1,234</td>' in html
+        assert 'class="vg-right">FLOPs</th>' in html

@@ -15,6 +15,7 @@ from typing import Any
 
 import nbformat
 from docutils import nodes
+from page_facts import facts_line
 from sphinx.addnodes import download_reference
 from sphinx.application import Sphinx
 
@@ -68,9 +69,8 @@ def add_download(app: Sphinx, doctree: nodes.document) -> None:
     nbformat.write(notebook, target)
     link = download_reference(reftarget="/" + os.path.relpath(target, app.srcdir))
     link += nodes.inline("", "Download this page as a notebook")
-    title = next(iter(doctree.findall(nodes.title)))
-    paragraph = nodes.paragraph("", "", link, classes=["notebook"])
-    title.parent.insert(title.parent.index(title) + 1, paragraph)
+    line = facts_line(doctree)
+    line += [nodes.Text(" · ")] * bool(line.children) + [link]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -162,7 +162,7 @@ def compare_trees(
 def to_dict(leaf: LeafResult) -> dict[str, object]:
     """Return a comparison as plain data. JSON knows no complex numbers, NaNs and infinities."""
     data = dataclasses.asdict(leaf)
-    for key in ("expected", "actual", "difference"):
+    for key in ("rtol", "atol", "expected", "actual", "difference"):
         value = data[key]
         is_plain = isinstance(value, (int, float)) and math.isfinite(value)
         data[key] = value if value is None or is_plain else str(value)

@@ -7,6 +7,7 @@ plain data, like `_render`, whose tokens the cells of a table may hold.
 from __future__ import annotations
 
 import html as escape
+import shutil
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -61,6 +62,24 @@ class Report:
     verdicts: tuple[Verdict, ...] = ()
     tables: tuple[Table, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+class Shown:
+    """A result that is shown as a report: as text in a terminal, as HTML in a notebook."""
+
+    def _as_report(self) -> Report:
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        """Return the report as text, at most as wide as the terminal where it can be."""
+        return text(self._as_report(), shutil.get_terminal_size((100, 24)).columns)
+
+    def __repr__(self) -> str:
+        """Return the same as `str`: a result is made to be looked at."""
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return html(self._as_report())
 
 
 def text(report: Report, width: int) -> str:
@@ -121,7 +140,11 @@ def _wrapped(text: str, width: int) -> list[str]:
     indent = " " * (len(text) - len(text.lstrip()))
     hang = min(len(indent) + 2, max(width - 8, 0))
     lines = textwrap.wrap(
-        text, width, initial_indent=indent, subsequent_indent=" " * hang, break_on_hyphens=False
+        text.lstrip(),
+        width,
+        initial_indent=indent,
+        subsequent_indent=" " * hang,
+        break_on_hyphens=False,
     )
     return lines or [""]
 
@@ -157,15 +180,18 @@ def _verdict_html(verdict: Verdict) -> str:
 
 
 def _table_html(table: Table, label: str) -> str:
+    # A header without a text is none.
     head = "".join(
         f'<th role="columnheader" scope="col"{_right(table, i)}>{escape.escape(title)}</th>'
+        if title
+        else '<td role="cell"></td>'
         for i, title in enumerate(table.head)
     )
     body = "".join(_row_html(row, table) for row in table.rows)
     caption = f"<caption>{escape.escape(table.caption)}</caption>" if table.caption else ""
     thead = f'<thead role="rowgroup"><tr role="row">{head}</tr></thead>' if any(table.head) else ""
     return (
-        f'<div class="vg-scroll" tabindex="0" role="region" aria-label="{escape.escape(label)}">'
+        f'<div class="vg-scroll" tabindex="0" role="group" aria-label="{escape.escape(label)}">'
         f'<table role="table">{caption}{thead}<tbody role="rowgroup">{body}</tbody></table></div>'
     )
 

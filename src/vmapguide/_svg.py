@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import html as escape
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -122,7 +122,7 @@ def html(picture: Picture) -> str:
     """Draw a picture as an element of a page that has the stylesheet."""
     label = escape.escape(f"diagram of vmap({picture.name})")
     return (
-        f'<div class="vg vg-diagram"><div class="vg-scroll" tabindex="0" role="region" '
+        f'<div class="vg vg-diagram"><div class="vg-scroll" tabindex="0" role="group" '
         f'aria-label="{label}">{_svg(picture)}</div></div>'
     )
 
@@ -149,22 +149,13 @@ def _svg(picture: Picture, classes: str = "") -> str:
     box = _box(picture, height - 2 * _MARGIN)
     x_right = x_box + box.width + _arrow_width(returned) + _MARGIN
     width = x_right + max((d.width for d in right), default=0) + _MARGIN
-    parts = [_at(x_box, _MARGIN, box.svg)]
-    y = (height - heights[0] + _MARGIN) / 2
-    for drawing, words in zip_longest(left, passed):
-        parts.append(_at(_MARGIN, y, drawing.svg))
-        if words:
-            start = _MARGIN + drawing.edge + 8
-            parts.append(_arrow(start, x_box - 5, y + drawing.middle, *words))
-        y += drawing.height + _MARGIN
-    y = (height - heights[1] + _MARGIN) / 2
-    for drawing, words in zip_longest(right, returned):
-        parts.append(_at(x_right, y, drawing.svg))
-        if words:
-            start = x_box + box.width + 5
-            parts.append(_arrow(start, x_right - 8, y + drawing.middle, *words))
-        y += drawing.height + _MARGIN
-    body = "".join(parts)
+    body = "".join(
+        [
+            _at(x_box, _MARGIN, box.svg),
+            *_column(left, passed, height, (_MARGIN, None, x_box - 5)),
+            *_column(right, returned, height, (x_right, x_box + box.width + 5, x_right - 8)),
+        ]
+    )
     title = escape.escape(f"vmap({picture.name})  {picture.call}")
     desc = escape.escape(description(picture))
     # Two diagrams on a page need ids of their own; the same diagram has the same in every build.
@@ -175,6 +166,28 @@ def _svg(picture: Picture, classes: str = "") -> str:
         f'width="{width:.0f}" height="{height:.0f}">'
         f'<title id="{key}t">{title}</title><desc id="{key}d">{desc}</desc>{body}</svg>'
     )
+
+
+def _column(
+    drawings: list[Drawing],
+    words: list[tuple[str, str]],
+    height: float,
+    places: tuple[float, float | None, float],
+) -> Iterator[str]:
+    """Yield a column of drawings, in the middle of the height, each with its arrow.
+
+    `places` are where the drawings stand, where arrows start, and where they end. Those without a
+    start begin behind their drawing.
+    """
+    x, start, end = places
+    total = sum(drawing.height + _MARGIN for drawing in drawings)
+    y = (height - total + _MARGIN) / 2
+    for drawing, said in zip_longest(drawings, words):
+        yield _at(x, y, drawing.svg)
+        if said:
+            begin = x + drawing.edge + 8 if start is None else start
+            yield _arrow(begin, end, y + drawing.middle, *said)
+        y += drawing.height + _MARGIN
 
 
 def _arrow_width(words: list[tuple[str, str]]) -> float:

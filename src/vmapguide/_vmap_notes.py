@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -12,6 +13,17 @@ import jax
 from vmapguide._errors import describe, misfit
 from vmapguide._names import function_name
 from vmapguide._sourcemap import Call
+
+
+@contextlib.contextmanager
+def noting(caller: str, call: Call) -> Iterator[None]:
+    """Add what is known about the cause to whatever `jax.vmap` raises inside."""
+    try:
+        yield
+    except Exception as error:
+        for note in vmap_notes(caller, error, call):
+            error.add_note(note)
+        raise
 
 
 def vmap_notes(caller: str, error: Exception, call: Call) -> Iterator[str]:

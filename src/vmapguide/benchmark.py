@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import platform
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,7 @@ _NOT_RUN = "–"  # noqa: RUF001 - a dash.
 
 
 @dataclass(frozen=True, repr=False)
-class Benchmark:
+class Benchmark(_report.Shown):
     """How long functions took: `str()` in a terminal, a table in a notebook.
 
     Attributes:
@@ -151,17 +150,6 @@ class Benchmark:
                 for name, timings in self.timings.items()
             },
         }
-
-    def __str__(self) -> str:
-        """Return the table as text, at most as wide as the terminal where it can be."""
-        return _report.text(self._as_report(), shutil.get_terminal_size((100, 24)).columns)
-
-    def __repr__(self) -> str:
-        """Return the same as `str`: a benchmark is made to be looked at."""
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        return _report.html(self._as_report())
 
     def _as_report(self) -> _report.Report:
         head: tuple[str, ...] = ("", "times the fastest", "one call", "middle half")

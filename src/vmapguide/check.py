@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +26,7 @@ _EXAMPLES = 100
 
 
 @dataclass(frozen=True, repr=False)
-class Check:
+class Check(_report.Shown):
     """Whether `jax.vmap` equals the Python loop, and if not, where and why.
 
     Attributes:
@@ -89,17 +88,6 @@ class Check:
             "leaves": [_numbers.to_dict(leaf) for leaf in self.leaves],
             "reasons": [reason.to_dict() for reason in self.reasons],
         }
-
-    def __str__(self) -> str:
-        """Return the report as text, at most as wide as the terminal where it can be."""
-        return _report.text(self._as_report(), shutil.get_terminal_size((100, 24)).columns)
-
-    def __repr__(self) -> str:
-        """Return the same as `str`: a check is made to be looked at."""
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        return _report.html(self._as_report())
 
     def _as_report(self) -> _report.Report:
         ran = len(self.examples)

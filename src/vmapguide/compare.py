@@ -7,7 +7,6 @@ the same numbers. `_align` answers the first, `_hlo` the second, `_numbers` the 
 from __future__ import annotations
 
 import functools
-import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -83,7 +82,7 @@ class _Made:
 
 
 @dataclass(frozen=True, repr=False)
-class Comparison:
+class Comparison(_report.Shown):
     """Whether functions are the same program: `str()` in a terminal, a table in a notebook.
 
     Attributes:
@@ -153,17 +152,6 @@ class Comparison:
             "leaves": side.leaves and [_numbers.to_dict(leaf) for leaf in side.leaves],
             "pairs": None if pairs is None else [*_compare_view.pair_dicts(*readings, pairs)],
         }
-
-    def __str__(self) -> str:
-        """Return the comparison as text, at most as wide as the terminal where it can be."""
-        return _report.text(self._as_report(), shutil.get_terminal_size((100, 24)).columns)
-
-    def __repr__(self) -> str:
-        """Return the same as `str`: a comparison is made to be looked at."""
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        return _report.html(self._as_report())
 
     def _readings(self, number: int) -> tuple[_read.Reading, _read.Reading]:
         one, other = self._made[0], self._made[number]

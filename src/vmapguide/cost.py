@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
@@ -117,7 +116,7 @@ class XlaCost:
 
 
 @dataclass(frozen=True, repr=False)
-class Cost:
+class Cost(_report.Shown):
     """What a function costs: `str()` in a terminal, a table in a notebook.
 
     The counts are those of the jaxpr: every equation, on its own, as often as it runs. Of the
@@ -212,17 +211,6 @@ class Cost:
             "xla": self.xla and dataclasses.asdict(self.xla),
             "differences": list(self.differences),
         }
-
-    def __str__(self) -> str:
-        """Return the tables as text, at most as wide as the terminal where it can be."""
-        return _report.text(self._as_report(), shutil.get_terminal_size((100, 24)).columns)
-
-    def __repr__(self) -> str:
-        """Return the same as `str`: a cost is made to be looked at."""
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        return _report.html(self._as_report())
 
     def _as_report(self) -> _report.Report:
         return _cost_view.report(self._as_view())

@@ -16,7 +16,7 @@ import jax.extend.core as jec
 
 from vmapguide import _axes, _errors, _names, _read, _render, _sourcemap, _svg
 from vmapguide._program import Type
-from vmapguide._vmap_notes import vmap_notes
+from vmapguide._vmap_notes import noting
 
 
 @dataclass(frozen=True)
@@ -169,12 +169,8 @@ def diagram(
     @functools.wraps(f)
     def diagram_call(*args: Any, **kwargs: Any) -> Diagram:
         call = _sourcemap.Call(f, vmap, args, kwargs)
-        try:
+        with noting("diagram", call):
             found = _sourcemap.source_map(call)
-        except Exception as error:
-            for note in vmap_notes("diagram", error, call):
-                error.add_note(note)
-            raise
         axes = _axes.find_axes(call, found)
         return Diagram(
             name=_names.transformed_name(_innermost(f)),

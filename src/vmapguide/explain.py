@@ -18,7 +18,7 @@ import jax.extend.core as jec
 from vmapguide import _axes, _errors, _jaxpr, _names, _read, _source, _sourcemap, _view
 from vmapguide._jaxpr import Place
 from vmapguide._program import Source
-from vmapguide._vmap_notes import vmap_notes
+from vmapguide._vmap_notes import noting
 
 
 # Operations that only move or add axes. One of these beside the operation itself is there so that
@@ -269,12 +269,8 @@ def explain(
     def explain_call(*args: Any, **kwargs: Any) -> Explanation:
         _source.forget()
         call = _sourcemap.Call(f, vmap, args, kwargs)
-        try:
+        with noting("explain", call):
             found = _sourcemap.source_map(call)
-        except Exception as error:
-            for note in vmap_notes("explain", error, call):
-                error.add_note(note)
-            raise
         return _explanation(call, found)
 
     return explain_call

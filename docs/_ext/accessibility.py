@@ -1,0 +1,50 @@
+"""What the theme leaves out for readers who do not see the page, written into every page.
+
+Each is what axe-core finds on a page without it.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+
+
+# What to look for, and what to write instead.
+AMENDMENTS = {
+    # A heading says of which level it is.
+    r'(class="caption" role="heading")(?! aria-level)': r'\1 aria-level="2"',
+    # Two landmarks of one kind have names.
+    r'<aside class="sidebar-drawer">': '<aside class="sidebar-drawer" aria-label="All pages">',
+    r'<aside class="toc-drawer([^"]*)">': r'<aside class="toc-drawer\1" aria-label="This page">',
+}
+
+
+def amended(page: str) -> str:
+    """Return a page with what it lacks. To amend it twice changes nothing."""
+    for pattern, replacement in AMENDMENTS.items():
+        page = re.sub(pattern, replacement, page)
+    if "<h1" not in page:
+        # Search has a form, and no heading.
+        title = re.search(r"<title>(.*?)( - .*)?</title>", page)
+        heading = f"<h1>{title[1] if title else ''}</h1>"
+        page = re.sub(r'(<article role="main"[^>]*>)', rf"\1{heading}", page, count=1)
+    return page
+
+
+def amend(app: Sphinx, error: Exception | None) -> None:
+    """Amend the pages that this build has written."""
+    if error or app.builder.format != "html":
+        return
+    for path in Path(app.outdir).rglob("*.html"):
+        page = path.read_text("utf-8")
+        if (new := amended(page)) != page:
+            path.write_text(new, "utf-8")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the extension with Sphinx."""
+    app.connect("build-finished", amend)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,107 @@
+"""llms.txt and llms-full.txt: the guide for language models, with what its cells print.
+
+See https://llmstxt.org. The sources of the pages would not do: they have code and no outputs. So
+executed pages are written from their executed notebooks, the others from what Sphinx read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from docutils import nodes
+from notebooks import glued, plain_markdown
+from sphinx.application import Sphinx
+from sphinx.builders.text import TextBuilder
+from sphinx.writers.text import TextTranslator
+
+
+# The fences and options of MyST's directives: what stands between them is text.
+DIRECTIVE = re.compile(r"^(:{3,}.*|:[\w-]+:.*|```\{toctree\}[\s\S]*?^```)\n?", re.MULTILINE)
+
+ABOUT = (
+    "A guide to jax.vmap whose pages run while they are built, and a package that shows what vmap "
+    "made of a function, line by line of the user's own code."
+)
+
+
+def pages(app: Sphinx) -> Iterator[str]:
+    """Yield the names of the pages in the order of the table of contents."""
+    pending = [app.config.root_doc]
+    while pending:
+        docname = pending.pop(0)
+        yield docname
+        pending = [*app.env.toctree_includes.get(docname, ()), *pending]
+
+
+def page_text(app: Sphinx, docname: str) -> str:
+    """Return a page as Markdown, or as plain text if it was not executed."""
+    executed = Path(app.outdir).parent / "jupyter_execute" / f"{docname}.ipynb"
+    if "kernelspec" not in app.env.metadata[docname] or not executed.exists():
+        builder = TextBuilder(app, app.env)
+        builder.secnumbers = {}  # Headings have no numbers.
+        doctree = app.env.get_and_resolve_doctree(docname, builder, tags=app.tags)
+        translator = TextTranslator(doctree, builder)
+        doctree.walkabout(translator)
+        return translator.body
+    notebook = nbformat.read(executed, as_version=4)
+    numbers = glued(executed.with_suffix(".glue.json"))
+    return "\n\n".join(part for cell in notebook.cells for part in cell_parts(cell, numbers))
+
+
+def cell_parts(cell: Any, numbers: dict[str, str]) -> Iterator[str]:
+    """Yield what a cell says: its text, or its code and what that printed."""
+    tags = cell.metadata.get("tags", ())
+    if cell.cell_type == "markdown":
+        yield DIRECTIVE.sub("", plain_markdown(cell.source, numbers))
+    if cell.cell_type != "code" or "remove-cell" in tags:
+        return
+    if "remove-input" not in tags:
+        yield f"```python\n{cell.source}\n```"
+    for output in cell.outputs if "remove-output" not in tags else ():
+        yield from output_parts(output)
+
+
+def output_parts(output: Any) -> Iterator[str]:
+    """Yield an output as Markdown. What is drawn has only its name."""
+    if output.output_type == "error":
+        yield f"```text\n{output.ename}: {output.evalue}\n```"
+    elif output.output_type == "stream":
+        yield f"```text\n{output.text.rstrip()}\n```"
+    elif "text/markdown" in output.data:
+        yield output.data["text/markdown"]
+    elif text := output.data.get("text/plain", "").strip():
+        yield f"```text\n{text}\n```"
+
+
+def write(app: Sphinx, error: Exception | None) -> None:
+    """Write both files beside the site's landing page."""
+    if error or app.builder.format != "html":
+        return
+    base = app.config.html_baseurl
+    index = [f"# {app.config.html_title}", "", f"> {ABOUT}", ""]
+    full = [f"# {app.config.html_title}\n\n{ABOUT}"]
+    for docname in pages(app):
+        title = app.env.titles[docname].astext()
+        address = f"{base}{app.builder.get_target_uri(docname)}"
+        index.append(f"- [{title}]({address}): {summary(app, docname)}")
+        full.append(f"<!-- {docname} -->\n\n{page_text(app, docname).strip()}")
+    Path(app.outdir, "llms.txt").write_text("\n".join(index) + "\n", "utf-8")
+    Path(app.outdir, "llms-full.txt").write_text("\n\n\n".join(full) + "\n", "utf-8")
+
+
+def summary(app: Sphinx, docname: str) -> str:
+    """Return the first paragraph of a page: the question that it answers."""
+    for paragraph in app.env.get_doctree(docname).findall(nodes.paragraph):
+        if "page-facts" not in paragraph["classes"]:
+            return " ".join(paragraph.astext().split())
+    return ""
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the extension with Sphinx."""
+    app.connect("build-finished", write)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

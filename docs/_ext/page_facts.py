@@ -1,0 +1,69 @@
+"""A line below each page's title: how long it reads, what it ran with, its notebook.
+
+The notebook is linked to by the extension `notebooks`, which fills the same line.
+"""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata
+from typing import Any
+
+from docutils import nodes
+from execution import SURROUNDINGS
+from sphinx.application import Sphinx
+
+
+# Words of English prose a minute (Brysbaert, How many words do we read per minute?, 2019), and
+# lines of code, which nobody seems to have measured.
+WORDS, CODE_LINES = 238, 20
+
+
+def reading_minutes(doctree: nodes.document) -> int:
+    """Return how long a page takes to read: its prose, and the code that is not folded away."""
+    words = lines = 0
+    for node in doctree.findall(nodes.Text):
+        parents = [*_parents(node)]
+        if any(isinstance(parent, nodes.literal_block) for parent in parents):
+            folded = any("hide" in name for p in parents for name in p.get("classes", ()))
+            lines += 0 if folded else len([line for line in node.splitlines() if line.strip()])
+        elif not any(isinstance(parent, nodes.raw) for parent in parents):
+            words += len(node.split())
+    return max(1, round(words / WORDS + lines / CODE_LINES))
+
+
+def _parents(node: nodes.Node) -> Any:
+    while node.parent is not None:
+        node = node.parent
+        yield node
+
+
+def facts_line(doctree: nodes.document) -> nodes.paragraph:
+    """Return the line below the title, a new one if there is none yet."""
+    for paragraph in doctree.findall(nodes.paragraph):
+        if "page-facts" in paragraph["classes"]:
+            return paragraph
+    title = next(iter(doctree.findall(nodes.title)))
+    paragraph = nodes.paragraph("", "", classes=["page-facts"])
+    title.parent.insert(title.parent.index(title) + 1, paragraph)
+    return paragraph
+
+
+def add_facts(app: Sphinx, doctree: nodes.document) -> None:
+    """Say how long an executed page reads, and what it was executed with."""
+    docname = app.env.docname
+    # The landing page is no page to read, and those about this build say more than a line.
+    if docname == app.config.root_doc or "kernelspec" not in app.env.metadata[docname]:
+        return
+    minutes = reading_minutes(doctree)
+    backend = SURROUNDINGS["JAX_PLATFORMS"]
+    ran = f"JAX {metadata.version('jax')} on {backend}, Python {platform.python_version()}"
+    text = f"{minutes} minute{'' if minutes == 1 else 's'} to read · ran with {ran}"
+    facts_line(doctree).append(nodes.inline("", text))
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the extension with Sphinx."""
+    # Before `notebooks`, which adds to the line.
+    app.connect("doctree-read", add_facts, priority=300)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,113 @@
+"""The built guide behind a server, and Chromium in front of it."""
+
+import functools
+import http.server
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+
+ROOT = Path(__file__).parent.parent.parent
+DOCS = ROOT / "docs"
+
+FLAGS = [
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    """Serves the site as a host would: what is not there is answered with the 404 page."""
+
+    def send_error(self, code: int, message: Any = None, explain: Any = None) -> None:
+        """Answer with the site's own page."""
+        page = Path(self.directory, "404.html")
+        if code != http.HTTPStatus.NOT_FOUND or not page.exists():
+            super().send_error(code, message, explain)
+            return
+        body = page.read_bytes()
+        self.send_response(code)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="session", name="site")
+def _site() -> Path:
+    """Build the guide, where `nox -s docs` builds it: what is up to date is not built again."""
+    out = DOCS / "_build" / "html"
+    options = ["-n", "-W", "-T", "--keep-going", "-j", "auto", "-q"]
+    command = [sys.executable, "-m", "sphinx", *options, str(DOCS), str(out)]
+    result = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return out
+
+
+@pytest.fixture(scope="session", name="address")
+def _address(site: Path) -> Iterator[str]:
+    """Serve the guide, and return its address."""
+    handler = functools.partial(Handler, directory=str(site))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.fixture(scope="session", name="chromium")
+def _chromium() -> Iterator[Browser]:
+    """Start the system's Chromium, or Playwright's own."""
+    found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
+    path = os.environ.get("CHROMIUM") or next(filter(None, found), None)
+    with sync_playwright() as playwright:
+        if path is None and not Path(playwright.chromium.executable_path).exists():
+            pytest.fail(
+                "There is no Chromium. Install the system's (apt-get install chromium), or "
+                "Playwright's: `playwright install chromium` in this session's environment; or "
+                "name one in the variable CHROMIUM."
+            )
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(chromium: Browser, address: str) -> Iterator[Callable[..., Page]]:
+    """Return a function that opens a page; the test fails if the page complains about anything."""
+    complaints: list[str] = []
+    contexts = []
+
+    def open_page(name: str, *, theme: Any = "light", width: int = 1280, **options: Any) -> Page:
+        viewport: Any = {"width": width, "height": 900}
+        context = chromium.new_context(color_scheme=theme, viewport=viewport, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
+        page.on(
+            "request",
+            lambda request: (
+                complaints.append(f"external: {request.url}")
+                if not request.url.startswith((address, "data:"))
+                else None
+            ),
+        )
+        page.goto(f"{address}/{name}", wait_until="load")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []

@@ -1,0 +1,213 @@
+"""The extensions that only this site needs: what each makes of a page."""
+
+import base64
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from accessibility import amended
+from docutils import nodes
+from docutils.core import publish_doctree
+from llms import cell_parts
+from mathml import mathml
+from page_facts import CODE_LINES, WORDS, facts_line, reading_minutes
+from security import policy, secured
+
+
+class TestMathml:
+    """Formulas are MathML."""
+
+    def test_inline_and_display(self) -> None:
+        """A formula in a line, and one on its own."""
+        inline = mathml(nodes.math("", "x^2"))
+        assert re.search(r'<math [^>]*display="inline"', inline)
+        assert "<msup>" in inline
+        assert 'display="block"' in mathml(nodes.math_block("", r"\frac{1}{n}"))
+
+    def test_the_source_is_its_alternative_text(self) -> None:
+        """Escaped."""
+        assert 'alttext="a &lt; &quot;b&quot;"' in mathml(nodes.math("", 'a < "b"'))
+
+    def test_what_is_no_formula(self, caplog: pytest.LogCaptureFixture) -> None:
+        """It stays readable, and the build is warned."""
+        html = mathml(nodes.math("", r"\frac{"))
+        assert html == r"<code>\frac{</code>" or html.startswith("<math")
+        del caplog
+
+
+class TestPageFacts:
+    """How long a page takes to read."""
+
+    def test_prose(self) -> None:
+        """As many minutes as it has words for."""
+        page = publish_doctree("word " * (3 * WORDS))
+        assert reading_minutes(page) == 3
+
+    def test_code(self) -> None:
+        """Lines of code count, folded ones do not."""
+        page: Any = publish_doctree("")
+        code = nodes.literal_block("", "x = 1\n\n" * (4 * CODE_LINES))
+        page += nodes.container("", code)
+        assert reading_minutes(page) == 4
+        page[0]["classes"] = ["tag_hide-input"]
+        assert reading_minutes(page) == 1
+
+    def test_one_line_for_all_facts(self) -> None:
+        """Whoever asks for it first makes it, below the title."""
+        page: Any = publish_doctree("")
+        page += nodes.section("", nodes.title("", "Title"), nodes.paragraph("", "text"))
+        line = facts_line(page)
+        assert facts_line(page) is line
+        assert page[0].index(line) == 1
+
+
+def cell(source: str, *outputs: Any, kind: str = "code", tags: tuple[str, ...] = ()) -> Any:
+    """Return a notebook's cell."""
+    if kind == "markdown":
+        return nbformat.v4.new_markdown_cell(source)
+    made = nbformat.v4.new_code_cell(source, outputs=[*outputs])
+    made.metadata["tags"] = [*tags]
+    return made
+
+
+def printed(text: str) -> Any:
+    """Return what a cell has printed."""
+    return nbformat.v4.new_output("stream", text=text)
+
+
+def shown(**data: str) -> Any:
+    """Return what a cell shows."""
+    mime = {kind.replace("_", "/"): text for kind, text in data.items()}
+    return nbformat.v4.new_output("display_data", data=mime)
+
+
+class TestLlms:
+    """Cells with what they print."""
+
+    def test_code_and_outputs(self) -> None:
+        """Text as text, errors by name and message, tables as tables."""
+        error = nbformat.v4.new_output("error", ename="E", evalue="no", traceback=["\x1b[31mE"])
+        parts = [*cell_parts(cell("f()", printed("out\n"), shown(text_plain="3"), error), {})]
+        assert parts == [
+            "```python\nf()\n```",
+            "```text\nout\n```",
+            "```text\n3\n```",
+            "```text\nE: no\n```",
+        ]
+        table = shown(text_plain="<object>", text_markdown="| a |\n|--|")
+        assert [*cell_parts(cell("t", table), {})][1] == "| a |\n|--|"
+
+    def test_what_the_page_hides(self) -> None:
+        """It is hidden here, too; what is folded is not."""
+        assert [*cell_parts(cell("x", printed("y"), tags=("remove-cell",)), {})] == []
+        assert [*cell_parts(cell("x", printed("y"), tags=("remove-input",)), {})] == [
+            "```text\ny\n```"
+        ]
+        assert len([*cell_parts(cell("x", printed("y"), tags=("hide-cell",)), {})]) == 2
+
+    def test_text(self) -> None:
+        """Roles and directives mean nothing outside of Sphinx."""
+        source = "See {py:func}`jax.vmap`.\n\n:::{card} Title\n:link: x\n\nText.\n:::\n"
+        (text,) = cell_parts(cell(source, kind="markdown"), {})
+        assert "See `jax.vmap`." in text
+        assert "Text." in text
+        assert ":::" not in text
+        assert ":link:" not in text
+
+
+PAGE = (
+    '<head><meta charset="utf-8"/></head><script src="a.js"></script><script>run()</script>'
+    '<style>p{}</style><svg><g style="fill: none; stroke-width: 2"/></svg><p>style="kept"</p>'
+)
+
+
+class TestSecurity:
+    """A policy on every page."""
+
+    def test_inline_scripts_have_their_hashes(self) -> None:
+        """And no other script may run."""
+        digest = base64.b64encode(hashlib.sha256(b"run()").digest()).decode()
+        assert f"script-src 'self' 'sha256-{digest}';" in policy(PAGE)
+        other = policy(PAGE.replace("run()", "hack()"))
+        assert digest not in other
+
+    def test_nothing_is_unsafe(self) -> None:
+        """Neither scripts nor styles."""
+        assert "unsafe" not in policy(PAGE)
+        assert "default-src 'none'" in policy(PAGE)
+
+    def test_styles_of_drawings_are_attributes(self) -> None:
+        """They look the same; texts that only look like styles stay."""
+        page = secured(PAGE)
+        assert '<g fill="none" stroke-width="2"/>' in page
+        assert '<p>style="kept"</p>' in page
+        assert page.index("Content-Security-Policy") < page.index("<script")
+
+
+class TestAccessibility:
+    """What the theme leaves out."""
+
+    def test_amendments(self) -> None:
+        """Levels of headings, names of landmarks; twice is once."""
+        page = (
+            '<title>Search - vmapguide</title><p class="caption" role="heading"></p>'
+            '<aside class="sidebar-drawer"><aside class="toc-drawer no-toc">'
+            '<article role="main" id="main">'
+        )
+        once = amended(page)
+        assert 'role="heading" aria-level="2"' in once
+        assert 'class="sidebar-drawer" aria-label="All pages"' in once
+        assert 'class="toc-drawer no-toc" aria-label="This page"' in once
+        assert '<article role="main" id="main"><h1>Search</h1>' in once
+        assert amended(once) == once
+
+    def test_a_page_with_a_heading(self) -> None:
+        """It keeps it."""
+        page = '<h1>Title</h1><article role="main">'
+        assert amended(page) == page
+
+
+class TestSite:
+    """What of it is on the built pages."""
+
+    def test_facts(self, site: Path) -> None:
+        """How long a chapter reads, what it ran with, and its notebook."""
+        page = (site / "guide" / "cost.html").read_text("utf-8")
+        facts = re.search(r'<p class="page-facts">(.*?)</p>', page)
+        assert facts
+        assert re.search(r"\d+ minutes to read · ran with JAX [\d.]+ on cpu, Python 3", facts[1])
+        assert ".ipynb" in facts[1]
+
+    def test_terms_show_their_definitions(self, site: Path) -> None:
+        """From the glossary."""
+        page = (site / "guide" / "one-neuron.html").read_text("utf-8")
+        titles = re.findall(r'glossary.html#term-example" title="([^"]*)"', page)
+        assert titles
+        assert titles[0].startswith("One unbatched input")
+
+    def test_names_in_code_are_links(self, site: Path) -> None:
+        """To JAX, and to this package."""
+        page = (site / "guide" / "one-neuron.html").read_text("utf-8")
+        links = re.findall(r'class="sphinx-codeautolink-a" href="([^"]*)"', page)
+        assert any(link.startswith("https://docs.jax.dev/") for link in links)
+        assert any("reference/vmapguide.html#vmapguide.listing" in link for link in links)
+
+    def test_llms(self, site: Path) -> None:
+        """Every page, with what its cells print."""
+        index = (site / "llms.txt").read_text("utf-8")
+        full = (site / "llms-full.txt").read_text("utf-8")
+        for name in ("guide/cost", "reference/vmapguide", "project/changelog"):
+            assert f"({name}.html)" in index
+            assert f"<!-- {name} -->" in full
+        assert "4 equations became 6." in full
+        assert "vmapguide.explain(f: " in full
+        for place in ("\x1b", "site-packages", str(Path.home())):
+            assert place not in full
+
+    def test_a_page_that_is_not_there(self, site: Path) -> None:
+        """Its address is not known, so its links are absolute."""
+        page = (site / "404.html").read_text("utf-8")
+        assert 'href="/guide/one-neuron.html"' in page
