@@ -18,10 +18,13 @@ author = "the vmapguide developers"
 copyright = f"2026, {author}"  # noqa: A001
 release = version = metadata.version("vmapguide")
 
+# The host says where the site will stand: only then has it canonical addresses and a sitemap.
+html_baseurl = os.environ.get("READTHEDOCS_CANONICAL_URL") or os.environ.get("PAGES_URL", "")
+
 extensions = [
     *("myst_nb", "sphinx.ext.autodoc", "sphinx.ext.intersphinx", "sphinx.ext.napoleon"),
     *("notfound.extension", "sphinx_codeautolink", "sphinx_copybutton", "sphinx_design"),
-    *("sphinx_sitemap", "sphinxext.opengraph", "vmapguide.sphinx"),
+    *("sphinxext.opengraph", "vmapguide.sphinx", *(["sphinx_sitemap"] if html_baseurl else [])),
     *(
         "accessibility",
         "execution",
@@ -101,15 +104,12 @@ pygments_dark_style = "a11y-high-contrast-dark"
 codeautolink_concat_default = True
 copybutton_selector = "div:not(.output) > div.highlight pre"
 
-# The host says where the site will stand and which repository it was built from. A local build
-# knows neither and shows no such link.
-html_baseurl = os.environ.get("READTHEDOCS_CANONICAL_URL") or os.environ.get("PAGES_URL", "")
+# The host says which repository it builds. A local build knows none and shows no such link.
 _repository = os.environ.get("READTHEDOCS_GIT_CLONE_URL", "").removesuffix(".git")
 if "GITHUB_REPOSITORY" in os.environ:
     _repository = f"{os.environ['GITHUB_SERVER_URL']}/{os.environ['GITHUB_REPOSITORY']}"
-sitemap_url_scheme = "{link}"
-# A local build has no addresses to list.
-suppress_warnings = ["sitemap.configuration"]
+if html_baseurl:
+    sitemap_url_scheme = "{link}"
 ogp_site_url = html_baseurl
 ogp_social_cards = {"enable": bool(html_baseurl)}
 notfound_urls_prefix = urlsplit(html_baseurl).path or "/"

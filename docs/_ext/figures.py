@@ -34,7 +34,15 @@ def themed(svg: str, alt: str) -> str:
     # Several drawings on a page must not answer to each other's references.
     prefix = "f" + hashlib.sha256(svg.encode()).hexdigest()[:8]
     svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{prefix}-", svg)
-    label = f'<svg class="figure" role="img" aria-label="{html.escape(alt)}"'
+    # One rule for everything in the drawing: as attributes it needs no stylesheet of its own, which
+    # the security policy of the page, and of the search that reads it, would have to know.
+    rules = re.search(r"<style[^>]*>\s*\*\s*\{([^}]*)\}\s*</style>", svg)
+    inherited = ""
+    if rules:
+        svg = svg.replace(rules[0], "")
+        pairs = (rule.split(":") for rule in rules[1].split(";") if rule.strip())
+        inherited = "".join(f' {name.strip()}="{value.strip()}"' for name, value in pairs)
+    label = f'<svg{inherited} class="figure" role="img" aria-label="{html.escape(alt)}"'
     return svg.replace("<svg", label, 1)
 
 

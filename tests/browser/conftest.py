@@ -46,7 +46,12 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="session", name="site")
 def _site() -> Path:
-    """Build the guide, where `nox -s docs` builds it: what is up to date is not built again."""
+    """Build the guide, where `nox -s docs` builds it: what is up to date is not built again.
+
+    The variable VMAPGUIDE_SITE names a build to look at instead.
+    """
+    if built := os.environ.get("VMAPGUIDE_SITE"):
+        return Path(built)
     out = DOCS / "_build" / "html"
     options = ["-n", "-W", "-T", "--keep-going", "-j", "auto", "-q"]
     command = [sys.executable, "-m", "sphinx", *options, str(DOCS), str(out)]
@@ -63,6 +68,7 @@ def _address(site: Path) -> Iterator[str]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
+    server.server_close()
 
 
 @pytest.fixture(scope="session", name="chromium")
@@ -95,7 +101,15 @@ def opened(chromium: Browser, address: str) -> Iterator[Callable[..., Page]]:
         page = context.new_page()
         page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
+        # Search asks for the pages that it has found, until the page is closed.
+        page.on(
+            "requestfailed",
+            lambda request: (
+                complaints.append(f"failed: {request.url} {request.failure}")
+                if request.failure != "net::ERR_ABORTED"
+                else None
+            ),
+        )
         page.on(
             "request",
             lambda request: (

@@ -1,0 +1,155 @@
+"""What a reader does with a page: copy, search, switch the theme, point, and press Tab."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+
+Opened = Callable[..., Page]
+
+CHAPTER = "guide/what-vmap-did.html"
+
+
+class TestCopy:
+    """The button of a cell copies its code."""
+
+    def test_code_without_outputs(self, opened: Opened) -> None:
+        """What is on the clipboard is the cell, and nothing of what it printed."""
+        page = opened(CHAPTER, permissions=["clipboard-read", "clipboard-write"])
+        cell = page.locator("div.cell_input", has_text="def neuron").first
+        cell.hover()
+        cell.locator("button.copybtn").click()
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert copied.rstrip() == cell.locator("pre").inner_text().rstrip()
+        assert copied.startswith("W = jnp.array(")
+        assert "dot_general" not in copied
+
+    def test_outputs_have_no_button(self, opened: Opened) -> None:
+        """They are not for running."""
+        page = opened(CHAPTER)
+        assert page.locator("div.cell_output button.copybtn").count() == 0
+        assert page.locator("div.cell_input button.copybtn").count() > 5
+
+
+class TestSearch:
+    """Search finds symbols, and error messages that are pasted."""
+
+    @pytest.mark.parametrize(
+        ("query", "page"),
+        [
+            ("in_axes", "in-axes-out-axes.html"),
+            ("dynamic_slice", "what-vmap-did.html"),
+            ("raise_if_different", "equals-the-loop.html"),
+            ("vmap got inconsistent sizes for array axes to be mapped", "in-axes-out-axes.html"),
+            ("Attempted boolean conversion of traced array", "equals-the-loop.html"),
+        ],
+    )
+    def test_finds(self, opened: Opened, query: str, page: str) -> None:
+        """Among the results is the page that is about it."""
+        results = opened("search.html")
+        results.locator("article input[name=q], form input[name=q]").first.fill(query)
+        results.keyboard.press("Enter")
+        results.wait_for_selector("#search-results li a", timeout=20_000)
+        results.wait_for_function(
+            "page => [...document.querySelectorAll('#search-results li a')]"
+            ".some(a => a.href.includes(page))",
+            arg=page,
+            timeout=20_000,
+        )
+
+
+class TestTheme:
+    """The toggle recolours everything."""
+
+    def colours(self, page: Page, selector: str) -> Any:
+        """Return the colours of the first such element."""
+        return page.locator(selector).first.evaluate(
+            "e => [getComputedStyle(e).color, getComputedStyle(e).fill, "
+            "getComputedStyle(e).backgroundColor]"
+        )
+
+    @pytest.mark.parametrize(
+        ("name", "selectors"),
+        [
+            (CHAPTER, [".vg-explain", ".vg-axis", "div.cell_input pre"]),
+            ("guide/in-axes-out-axes.html", [".vg-d-first", ".vg-diagram text"]),
+            ("guide/one-neuron.html", ["svg.figure", ".highlight-jaxpr pre", ".vg-report"]),
+        ],
+    )
+    def test_toggle(self, opened: Opened, name: str, selectors: list[str]) -> None:
+        """Explanations, diagrams, listings and figures follow, against the system's scheme."""
+        page = opened(name, theme="light")
+        light = [self.colours(page, selector) for selector in selectors]
+        for _ in range(3):
+            if page.locator("body").get_attribute("data-theme") == "dark":
+                break
+            page.locator("button.theme-toggle:visible").first.click()
+        assert page.locator("body").get_attribute("data-theme") == "dark"
+        for selector, before in zip(selectors, light, strict=True):
+            assert self.colours(page, selector) != before, selector
+
+
+class TestExplanation:
+    """Variables light up with their definition and uses."""
+
+    def test_hover(self, opened: Opened) -> None:
+        """Under the pointer: the same name in the same column."""
+        page = opened(CHAPTER)
+        view = page.locator(".vg-explain").first
+        variable = view.locator("td.vg-whole [data-vg=c]").first
+        variable.hover()
+        lit = view.locator(".vg-lit")
+        assert lit.count() >= 2
+        assert {lit.nth(i).get_attribute("data-vg") for i in range(lit.count())} == {"c"}
+
+    def test_focus(self, opened: Opened) -> None:
+        """A row that has the keyboard lights its own variables."""
+        page = opened(CHAPTER)
+        row = page.locator(".vg-explain tbody tr").first
+        row.focus()
+        assert page.locator(".vg-explain .vg-lit").count() >= 2
+
+
+class TestKeyboard:
+    """Everything can be reached without a mouse."""
+
+    def test_skip_link(self, opened: Opened) -> None:
+        """The first stop leads past the navigation."""
+        page = opened(CHAPTER)
+        page.keyboard.press("Tab")
+        focused = page.evaluate("document.activeElement.textContent.trim()")
+        assert focused == "Skip to content"
+
+    def test_tab_reaches_every_control(self, opened: Opened) -> None:
+        """Links, buttons, fields, summaries, rows of explanations, and what scrolls."""
+        page = opened(CHAPTER)
+        wanted = page.evaluate(
+            """() => [...document.querySelectorAll(
+                 'a[href], button, input:not([type=hidden]), summary, [tabindex="0"]')]
+               .filter(e => e.checkVisibility({visibilityProperty: true}) && e.tabIndex >= 0)
+               .map((e, i) => (e.dataset.stop = i, i))"""
+        )
+        seen = set()
+        for _ in range(len(wanted) + 20):
+            page.keyboard.press("Tab")
+            stop = page.evaluate("document.activeElement.dataset.stop ?? ''")
+            seen.add(stop)
+        missing = {str(stop) for stop in wanted} - seen
+        names = [
+            page.locator(f'[data-stop="{stop}"]').evaluate("e => e.outerHTML.slice(0, 120)")
+            for stop in sorted(missing)
+        ]
+        # A button that shows only under the pointer is reached in its turn all the same.
+        assert names == []
+
+
+def test_a_page_that_is_not_there(opened: Opened, address: str) -> None:
+    """It says so, and leads back, from any depth."""
+    page = opened("index.html")
+    response = page.request.get(f"{address}/guide/nowhere.html")
+    assert response.status == 404
+    links = re.findall(r'href="(/guide/[^"]*)"', response.text())
+    assert "/guide/one-neuron.html" in links
