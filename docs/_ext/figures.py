@@ -42,7 +42,7 @@ def themed(svg: str, alt: str) -> str:
         svg = svg.replace(rules[0], "")
         pairs = (rule.split(":") for rule in rules[1].split(";") if rule.strip())
         inherited = "".join(f' {name.strip()}="{value.strip()}"' for name, value in pairs)
-    label = f'<svg{inherited} class="figure" role="img" aria-label="{html.escape(alt)}"'
+    label = f'<svg class="figure" role="img" aria-label="{html.escape(alt)}"{inherited}'
     return svg.replace("<svg", label, 1)
 
 

@@ -131,5 +131,8 @@ def test_a_figure_without_alternative_text_is_refused(site: Site) -> None:
     assert "currentColor" in figure
     assert "#000000" not in figure
     assert "<metadata" not in figure
+    # The rule that Matplotlib writes for the whole drawing is an attribute of it.
+    assert "<style" not in figure
+    assert 'stroke-linejoin="round"' in figure
     identifiers = re.findall(r'\bid="([^"]+)"', figure)
     assert set(re.findall(r'(?:href="#|url\(#)([^")]+)', figure)) <= set(identifiers)
