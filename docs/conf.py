@@ -24,18 +24,9 @@ html_baseurl = os.environ.get("READTHEDOCS_CANONICAL_URL") or os.environ.get("PA
 extensions = [
     *("myst_nb", "sphinx.ext.autodoc", "sphinx.ext.intersphinx", "sphinx.ext.napoleon"),
     *("notfound.extension", "sphinx_codeautolink", "sphinx_copybutton", "sphinx_design"),
-    *("sphinxext.opengraph", "vmapguide.sphinx", *(["sphinx_sitemap"] if html_baseurl else [])),
-    *(
-        "accessibility",
-        "execution",
-        "figures",
-        "llms",
-        "mathml",
-        "notebooks",
-        "page_facts",
-        "security",
-        "terms",
-    ),
+    *("sphinxext.opengraph", "vmapguide.sphinx"),
+    *("accessibility", "execution", "figures", "llms", "mathml", "notebooks"),
+    *("page_facts", "security", "sitemap", "terms"),
 ]
 exclude_patterns = ["_build", "_inventories", "_ext", "_kernel"]
 templates_path = ["_templates"]
@@ -108,8 +99,6 @@ copybutton_selector = "div:not(.output) > div.highlight pre"
 _repository = os.environ.get("READTHEDOCS_GIT_CLONE_URL", "").removesuffix(".git")
 if "GITHUB_REPOSITORY" in os.environ:
     _repository = f"{os.environ['GITHUB_SERVER_URL']}/{os.environ['GITHUB_REPOSITORY']}"
-if html_baseurl:
-    sitemap_url_scheme = "{link}"
 ogp_site_url = html_baseurl
 ogp_social_cards = {"enable": bool(html_baseurl)}
 notfound_urls_prefix = urlsplit(html_baseurl).path or "/"

@@ -1,5 +1,6 @@
 """`vmapguide.compare`: same jaxpr, same compiled program, same numbers."""
 
+import itertools
 import json
 import re
 from collections.abc import Callable
@@ -22,6 +23,7 @@ X = jax.random.normal(k[2], (3, 5))
 Y = jax.random.normal(k[3], (3, 4, 5))
 T = jax.random.normal(k[4], (7, 5))
 ROWS = jnp.array([1, 6, 2])
+LARGE = jnp.sin(jnp.arange(4000.0)).reshape(50, 80)
 
 
 def answers(comparison: Comparison) -> tuple[bool, bool | None, bool | None]:
@@ -36,6 +38,16 @@ def because(comparison: Comparison, question: str) -> str:
     found = re.search(rf"{question} (.*?)(?= [=≠?] (?:{'|'.join(questions)})|$)", text)
     assert found
     return found[1]
+
+
+def solve(x: jax.Array, y: jax.Array, **options: Any) -> Any:
+    """Solve a triangular system."""
+    return jax.scipy.linalg.solve_triangular(x, y, **options)
+
+
+def called(x: jax.Array, factor: float) -> Any:
+    """Return a product that NumPy computes."""
+    return jax.pure_callback(lambda v: (v * factor).astype(v.dtype), x, x)
 
 
 def layernorm(x: jax.Array) -> jax.Array:
@@ -197,6 +209,75 @@ class TestAnswers:
         comparison = vmapguide.compare(lambda x: x - x, lambda x: 0 * x)(X)
         assert answers(comparison) == (False, False, True)
 
+    def test_same_program_alone(self) -> None:
+        """A key is two words, and a key: compiled it is the same, and a result of another type."""
+        comparison = vmapguide.compare(lambda k: k, jax.random.key_data)(jax.random.key(0))
+        assert answers(comparison) == (False, True, False)
+
+    def test_same_jaxpr_alone(self) -> None:
+        """Without values there are no numbers; what is the same jaxpr is the same program."""
+        comparison = vmapguide.compare(jnp.sin, jax.jit(jnp.sin))(jax.ShapeDtypeStruct((3,), "f4"))
+        assert answers(comparison) == (True, True, None)
+        assert "? same numbers" in str(comparison)
+
+    @pytest.mark.parametrize(
+        ("f", "g"),
+        [
+            (lambda x, y: x + 1, lambda x, y: y + 1),  # noqa: ARG005
+            (lambda x, y: (x, y), lambda x, y: (y, x)),
+            (lambda x, y: x - y, lambda x, y: y - x),
+            (lambda x, y: x @ y, lambda x, y: y @ x),
+            (lambda x, y: x @ y, lambda x, y: x.T @ y),
+            (lambda x, y: solve(x, y, lower=True), lambda x, y: solve(x, y, lower=False)),
+            (lambda x, y: solve(x, y, trans=0), lambda x, y: solve(x, y, trans=1)),
+            (lambda x, y: called(x, 1) + y, lambda x, y: called(x, 2) + y),
+            (lambda x, y: y + jnp.cumsum(x, 0), lambda x, y: y + jnp.cumsum(x, 1)),
+            (lambda x, y: y[x.argmax(0)], lambda x, y: y[x.argmax(1)]),
+            (jax.vmap(jnp.outer), jax.vmap(jnp.outer, out_axes=1)),
+            (jax.vmap(jnp.dot), jax.vmap(jnp.dot, in_axes=1)),
+            (jax.vmap(jnp.dot), jax.vmap(jnp.dot, in_axes=(0, 1))),
+        ],
+        ids=itertools.count(),
+    )
+    def test_different_in_every_way(self, f: Any, g: Any) -> None:
+        """With square matrices no shape gives it away."""
+        x = jnp.array([[3.0, -1.0, 4.0], [1.0, -5.0, 9.0], [2.0, 6.0, -5.0]])
+        y = jnp.array([[-7.0, 2.0, 8.0], [1.0, 8.0, -2.0], [8.0, 4.0, 5.0]])
+        assert answers(vmapguide.compare(f, g)(x, y)) == (False, False, False)
+
+    def test_callbacks(self) -> None:
+        """What they do is not in the compiled program: it is the same if the jaxpr is."""
+        same = vmapguide.compare(lambda x: called(x, 1), lambda x: called(x, 1))(X)
+        assert answers(same) == (True, True, True)
+        other = vmapguide.compare(lambda x: called(x, 1), lambda x: called(x, 1 + 1e-12))(X)
+        assert answers(other) == (False, None, True)
+        assert "what callbacks do" in because(other, "same compiled program")
+
+    def test_trees(self) -> None:
+        """It is said in which leaf of the results they differ."""
+        comparison = vmapguide.compare(
+            lambda p: {"loss": p["x"].sum(0), "rest": [p["y"]]},
+            lambda p: {"loss": p["x"].sum(0) + jnp.array([0.0, 1.0]), "rest": [p["y"]]},
+        )({"x": jnp.ones((2, 2)), "y": 3})
+        _, second = comparison.sides
+        assert [leaf.same for leaf in second.leaves or ()] == [False, True]
+        assert because(comparison, "same numbers").startswith(
+            "no: ['loss']: 1 of 2 values differ, the most at element 1: 3 and not 2"
+        )
+
+    def test_the_dtype_decides_what_is_near(self) -> None:
+        """Half precision has fewer digits, and integers have all."""
+        for dtype, same in ((jnp.float32, False), (jnp.float16, True)):
+            x = jnp.array([1, 2], dtype)
+            assert vmapguide.compare(lambda x: x, lambda x: x * 1.005)(x).same_numbers is same
+        whole = jnp.array([10**9])
+        assert not vmapguide.compare(lambda x: x, lambda x: x + 1)(whole).same_numbers
+
+    def test_weak_types_are_no_types(self) -> None:
+        """A number that came from Python is the same number."""
+        comparison = vmapguide.compare(lambda x: (x, 2.0), lambda x: (x, jnp.float32(2)))(X)
+        assert answers(comparison) == (True, True, True)
+
     def test_within_the_tolerance(self) -> None:
         """The same numbers need not be equal, and by how much they differ is said."""
         near = vmapguide.compare(lambda x: x, lambda x: x * (1 + 1e-5))(X)
@@ -265,9 +346,48 @@ class TestAnswers:
 class TestConstants:
     """Captured arrays are what is in them."""
 
+    def test_compiled_functions_that_capture(self) -> None:
+        """What is captured inside of `jax.jit` is captured outside of it, too."""
+        affine = jax.vmap(lambda x: W @ x + b)
+        assert answers(vmapguide.compare(affine, jax.jit(affine))(X)) == (True, True, True)
+        doubled = jax.jit(jax.vmap(lambda x: 2 * W @ x + b))
+        assert answers(vmapguide.compare(affine, doubled)(X)) == (False, False, False)
+
+    def test_pairs_that_capture(self) -> None:
+        """The pairs of weights by hand, with weights captured."""
+        by_einsum = vmapguide.compare(
+            lambda X: jnp.einsum("oi,ni->no", W, X) + b, jax.vmap(lambda x: W @ x + b)
+        )(X)
+        assert answers(by_einsum) == (False, True, True)
+
+    @pytest.mark.parametrize("compiled", [lambda f: f, jax.jit])
+    def test_large_constants_without_values(self, compiled: Any) -> None:
+        """Whether the programs are the same is not known where nothing tells: it is not claimed."""
+        one, two = LARGE, LARGE + 1
+        x = jax.ShapeDtypeStruct((80,), jnp.float32)
+        comparison = vmapguide.compare(compiled(lambda x: one @ x), compiled(lambda x: two @ x))(x)
+        assert answers(comparison) == (False, None, None)
+        assert because(comparison, "same compiled program").startswith(
+            "unknown: the texts are equal, but leave out"
+        )
+
+    def test_what_xla_computes_from_large_constants(self) -> None:
+        """Twice a constant, or a constant that is twice as large: the numbers are all there is."""
+        one, two = LARGE, 2 * LARGE
+        comparison = vmapguide.compare(lambda x: (2 * one) @ x, lambda x: two @ x)(jnp.ones(80))
+        assert answers(comparison) == (False, None, True)
+
+    def test_zeros_with_signs(self) -> None:
+        """They are equal numbers, and other constants."""
+        mask = np.where(np.asarray(LARGE) > 0, np.float32(0), np.float32(1))
+        other = np.where(mask == 0, -mask, mask)
+        comparison = vmapguide.compare(lambda x: x / mask, lambda x: x / other)(LARGE)
+        assert answers(comparison) == (False, False, False)
+        assert " inf" in because(comparison, "same numbers")
+
     def test_large_constants(self) -> None:
         """XLA prints large ones without their values, which must not make them equal."""
-        one, two = jnp.arange(4000.0).reshape(50, 80), jnp.arange(4000.0).reshape(50, 80) + 1
+        one, two = LARGE, LARGE + 1
         x = jnp.ones(80)
         assert answers(vmapguide.compare(lambda x: one @ x, lambda x: two @ x)(x)) == (
             False,
@@ -283,7 +403,7 @@ class TestConstants:
 
     def test_large_constants_that_are_used_otherwise(self) -> None:
         """Two products with two constants, the other way round."""
-        one, two = jnp.arange(4000.0).reshape(50, 80), jnp.arange(4000.0).reshape(50, 80) + 1
+        one, two = LARGE, LARGE + 1
         comparison = vmapguide.compare(
             lambda x: (one @ x) - (two @ x), lambda x: (two @ x) - (one @ x)
         )(jnp.ones(80))
@@ -380,6 +500,16 @@ class TestErrors:
         with pytest.raises(TypeError, match=r"compare: <lambda> and mine return results of"):
             vmapguide.compare(lambda x: x, mine=lambda x: (x, x))(X)
 
+    def test_an_empty_batch_that_no_function_accepts(self) -> None:
+        """It is said before JAX says something else."""
+        with pytest.raises(ValueError, match=r"compare: d\['x'\] is empty, float32\[0,5\]"):
+            vmapguide.compare(lambda d: d["x"].max(), lambda d: d["x"].min())({"x": X[:0]})
+
+    def test_a_side_whose_arguments_do_not_fit_comes_first(self) -> None:
+        """Even if the batch is empty: names of arguments would be guesses."""
+        with pytest.raises(TypeError, match=r"compare: mine\(x, y\) cannot be called"):
+            vmapguide.compare(jnp.sin, mine=lambda x, y: x + y)(X[:0])
+
     def test_an_empty_batch(self) -> None:
         """The argument is named."""
         with pytest.raises(ValueError, match=r"compare: x is empty, float32\[0,5\]"):
@@ -401,6 +531,47 @@ class TestView:
         legend = text.rsplit("\n\n", 1)[1]
         assert [sign for sign in "=≈≠<>·" if sign in legend] == ["=", "<", ">"]
         assert repr(comparison) == text
+
+    def test_nothing_to_align(self) -> None:
+        """Two programs without a step are the same; nothing is declined."""
+        text = str(vmapguide.compare(lambda x: x, lambda y: y)(X))
+        assert "= same jaxpr              yes: 0 equations" in text
+        assert "side by side" not in text
+        assert "step" not in text
+
+    def test_moved_axes_alone(self) -> None:
+        """They are all there is, and they are the same."""
+        text = str(vmapguide.compare(lambda x: x.T, lambda x: jnp.swapaxes(x, 0, 1))(X))
+        assert "yes: 1 equation\n" in text
+        assert re.search(r"a:f32\[5,3\] = transpose.* =  .*transpose", text)
+
+    def test_operands_in_another_place(self) -> None:
+        """A sum of two is the same the other way round: the sign says so, and the jaxpr differs."""
+        comparison = vmapguide.compare(lambda x: x + W[0], lambda x: W[0] + x)(X)
+        assert because(comparison, "same jaxpr").endswith("axes or operands in another place")
+
+    def test_moves_are_faded(self) -> None:
+        """By a sign and by a class, in the rows that only move axes."""
+        comparison = vmapguide.compare(lambda x: jnp.sin(x), lambda x: jnp.sin(x.T).T)(X)  # noqa: PLW0108
+        rows = re.findall(r"<tr[^>]*>.*?</tr>", comparison._repr_html_())[1:]
+        assert ["vg-faded" in row for row in rows] == [True, False, True]
+        assert ["·" in row for row in rows] == [True, False, True]
+        assert "· only moves axes" in str(comparison)
+
+    def test_hostile_names_of_functions(self) -> None:
+        """They are text."""
+
+        def f(x: jax.Array) -> jax.Array:
+            return jnp.sin(x)
+
+        f.__name__ = "<img src=x onerror=alert(1)>"
+        named: Any = {'"><script>': f}
+        comparison = vmapguide.compare(f, jnp.cos, **named)
+        html = comparison(X)._repr_html_()
+        assert "<img" not in html
+        assert '"><script>' not in html
+        assert html.count("<script>") == 1  # Our own.
+        assert "&lt;img src=x onerror=alert(1)&gt;" in html
 
     def test_long_runs_are_folded(self) -> None:
         """What is equal is said in few lines."""

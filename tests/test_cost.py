@@ -1,7 +1,9 @@
 """`vmapguide.cost`: FLOPs, bytes, loops, and what XLA says."""
 
+import dataclasses
 import json
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -128,6 +130,44 @@ LINEAR_ALGEBRA: dict[str, tuple[Any, tuple[Any, ...], float]] = {
         (array(n, n), array(n, 1)),
         n**2,
     ),
+    "qr, reduced": (
+        lambda a: lax.linalg.qr(a, full_matrices=False),
+        (array(m, n),),
+        2 * (2 * m * n**2 - 2 * n**3 / 3),
+    ),
+    "qr, full": (
+        lambda a: lax.linalg.qr(a, full_matrices=True),
+        (array(m, n),),
+        (2 * m * n**2 - 2 * n**3 / 3) + 4 * (m**2 * n - m * n**2 + n**3 / 3),
+    ),
+    "qr, wide": (
+        lambda a: lax.linalg.qr(a, full_matrices=False),
+        (array(n, m),),
+        (2 * m * n**2 - 2 * n**3 / 3) + 4 * n**3 / 3,
+    ),
+    "householder_product": (
+        lax.linalg.householder_product,
+        (array(m, n), array(n)),
+        2 * m * n**2 - 2 * n**3 / 3,
+    ),
+    "ormqr": (
+        lambda a, c: jax.scipy.linalg.qr_multiply(a, c, mode="left")[0],
+        (array(n, n), array(n, n)),
+        4 * n**3 - 2 * n**3,
+    ),
+    "eig, with vectors": (lax.linalg.eig, (array(n, n),), 25 * n**3),
+    "eig, values alone": (jnp.linalg.eigvals, (array(n, n),), 10 * n**3),
+    "schur": (lax.linalg.schur, (array(n, n),), 25 * n**3),
+    "schur, form alone": (
+        lambda a: lax.linalg.schur(a, compute_schur_vectors=False),
+        (array(n, n),),
+        10 * n**3,
+    ),
+    "svd, reduced": (
+        lambda a: lax.linalg.svd(a, full_matrices=False),
+        (array(m, n),),
+        6 * m * n**2 + 20 * n**3,
+    ),
     "fft": (jnp.fft.fft, (array(8, 64, dtype=jnp.complex64),), 8 * 5 * 64 * 6),
     "fft, real": (jnp.fft.rfft, (array(8, 64),), 8 * 5 * 64 * 6 / 2),
     "sort": (lax.sort, (array(8, 64),), 8 * 64 * 6),
@@ -155,15 +195,63 @@ class TestOther:
             small, large = (vmapguide.cost(f)(array(k, k)) for k in (100, 200))
             assert large.flops / small.flops == pytest.approx(8, rel=0.02)
 
-    def test_random_bits(self) -> None:
-        """A block of threefry makes two words: one number of float32 is a word."""
-        keys = jax.random.key(0)
-        one, two = (
-            vmapguide.cost(lambda k, size=size: jax.random.bits(k, (size,)))(keys)
-            for size in (1000, 2000)
-        )
-        assert one.flops == 1000 * (20 * 5 + 5 * 3) / 2
-        assert two.flops == 2 * one.flops
+    def test_nothing_to_reduce(self) -> None:
+        """The sum of nothing is no operation, and never less than none."""
+        for shape in ((0,), (0, 5), (5, 0), (0, 0)):
+            assert flops(lambda x: x.sum(0), array(*shape)) == 0
+            assert flops(lambda x: jnp.all(x, 0), array(*shape, dtype=jnp.bool)) == 0
+
+    @pytest.mark.parametrize("size", [1000, 2000])
+    def test_random_bits(self, size: int) -> None:
+        """A block of threefry for each number, and an exclusive or of its two words."""
+        key = jax.random.key(0)
+        assert flops(lambda k: jax.random.bits(k, (size,)), key) == size * (20 * 5 + 2 + 15 + 1)
+        assert flops(lambda k: jax.random.bits(k, (size,), jnp.uint8), key) == size * 118
+        assert flops(lambda k: jax.random.split(k, size), key) == size * 117
+
+    def test_random_bits_of_the_older_kind(self) -> None:
+        """There both words of a block are used, so it takes half as many."""
+        with jax.threefry_partitionable(False):
+            assert flops(lambda k: jax.random.bits(k, (1000,)), jax.random.key(0)) == 500 * 117
+
+    def test_random_bits_written_out(self) -> None:
+        """That is as many operations as JAX writes out for a device that it unrolls them for."""
+        bits = jax.jit(lambda k: jax.random.bits(k, (1000,)))
+        text = bits.trace(jax.random.key(0)).lower(lowering_platforms=("tpu",)).as_text()
+        operation = r"stablehlo\.(add|xor|or|shift_left|shift_right_logical) .*: tensor<1000xui32>"
+        assert len(re.findall(operation, text)) == 118
+
+    @pytest.mark.parametrize("kind", ["rbg", "unsafe_rbg"])
+    def test_keys_of_other_kinds(self, kind: str) -> None:
+        """Their numbers are the device's own business: they are not counted."""
+        key = jax.random.key(0, impl=kind)
+        drawn = vmapguide.cost(lambda k: jax.random.bits(k, (1000,)))(key)
+        assert (drawn.flops, dict(drawn.uncounted)) == (0, {"random_bits": 1})
+        assert vmapguide.cost(lambda k: jax.random.split(k, 3))(key).uncounted == {
+            "random_split": 1
+        }
+
+    def test_ragged_products(self) -> None:
+        """Every row has one group; the gradient of the groups is as much again."""
+        sizes = array(3, dtype=jnp.int32)
+        args = array(8, 4), array(3, 4, 5), sizes
+        assert of("ragged_dot_general", lax.ragged_dot, *args) == 2 * 8 * 4 * 5
+
+        def total(x: jax.Array, w: jax.Array, sizes: jax.Array) -> Any:
+            return lax.ragged_dot(x, w, sizes).sum()
+
+        assert of("ragged_dot_general", jax.grad(total, argnums=1), *args) == 2 * (2 * 8 * 4 * 5)
+
+    @pytest.mark.skipif(not hasattr(lax, "polynomial"), reason="JAX has no such operation yet")
+    def test_polynomial(self) -> None:
+        """Two for each coefficient but the first, by Horner's rule."""
+        assert of("polynomial", jnp.polyval, array(4), array(6)) == 6 * 2 * 3
+
+    def test_what_ordinary_programs_hold(self) -> None:
+        """A determinant and the largest few leave nothing uncounted."""
+        assert flops(jnp.linalg.det, array(5, 5)) > 0
+        assert vmapguide.cost(lax.top_k, static_argnums=1)(array(4, 8), 2).uncounted == {}
+        assert vmapguide.cost(lambda x: lax.approx_max_k(x, 2))(array(4, 8)).uncounted == {}
 
     def test_what_nothing_is_known_of(self) -> None:
         """It is listed, with how often it runs, and not taken for nothing."""
@@ -260,6 +348,23 @@ class TestLoops:
         assert [(loop.name, loop.inside) for loop in cost.loops] == [("n1", ()), ("n2", ("n1",))]
         assert [loop.flops for loop in cost.loops] == [10 * (1 + 1), 10 * (1 + 2)]
 
+    def test_while_inside_and_outside(self) -> None:
+        """A function that loops, called in a loop and outside of it, is there once for each."""
+        inner = jax.jit(lambda x: lax.while_loop(lambda c: c > 1, lambda c: c / 2, x))
+
+        def outer(x: jax.Array) -> Any:
+            return lax.while_loop(lambda c: c > 2, lambda c: inner(c) * 3, inner(x))
+
+        cost = vmapguide.cost(outer)(8.0)
+        found = {(loop.name, loop.inside): loop.flops for loop in cost.loops}
+        assert found == {("n1", ()): 2, ("n2", ()): 2, ("n2", ("n1",)): 2}
+        assert any("(n1, n2)" in text for text in cost.differences)
+
+    def test_while_with_nothing_in_it(self) -> None:
+        """It is a loop all the same."""
+        cost = vmapguide.cost(lambda on: lax.while_loop(lambda c: c, lambda c: c, on))(False)
+        assert [(loop.name, loop.flops, loop.bytes) for loop in cost.loops] == [("n1", 0, 0)]
+
     def test_cond(self) -> None:
         """The most expensive branch counts, whichever place it has."""
         for index in (0, 1):
@@ -321,6 +426,31 @@ class TestBytes:
         """By hand."""
         assert vmapguide.cost(f)(*args).bytes == expected
 
+    def test_references(self) -> None:
+        """What is read of a reference is read, what is written is written; nothing is unknown."""
+
+        def last(x: jax.Array) -> Any:
+            ref = jax.new_ref(x)
+            ref[...] = ref[...] * 2
+            return ref[0]
+
+        cost = vmapguide.cost(last)(array(100))
+        assert cost.uncounted == {}
+        # The reference is made, read, multiplied, written, and one element of it read.
+        assert cost.bytes == (2 + 2 + 2 + 2) * 400 + 2 * 4
+        assert cost.flops == 100
+
+    @pytest.mark.parametrize("method", ["set", "add", "min", "max", "mul"])
+    def test_scatter(self, method: str) -> None:
+        """What is not changed is not touched: indices are read, updates read and written."""
+
+        def change(x: jax.Array, y: jax.Array) -> Any:
+            return getattr(x.at[jnp.array([1, 3])], method)(y)
+
+        steps = vmapguide.cost(change)(array(1000), array(2)).steps
+        (step,) = [step for step in steps if step.primitive.startswith("scatter")]
+        assert step.bytes == 2 * 4 + 2 * (2 * 4)
+
     def test_fusion(self) -> None:
         """XLA puts operations together: fewer bytes, and it is said why."""
         cost = vmapguide.cost(lambda x: jnp.sin(jnp.exp(x) + 1) * 2)(array(1000))
@@ -362,9 +492,22 @@ class TestXla:
         )
 
     def test_written_out(self) -> None:
-        """Random bits are many instructions."""
-        more = vmapguide.cost(lambda k: jax.random.normal(k, (1000,)))(jax.random.key(0))
+        """A special function is many instructions."""
+        more = vmapguide.cost(lax.erf_inv)(array(1000))
         assert any("several instructions" in text for text in more.differences)
+        same = vmapguide.cost(jnp.tanh)(array(1000))
+        assert not any("several instructions" in text for text in same.differences)
+
+    @pytest.mark.skipif(jax.default_backend() != "cpu", reason="other devices unroll the generator")
+    def test_a_loop_that_is_not_in_the_jaxpr(self) -> None:
+        """Random numbers on a CPU: it is said, and not that XLA has left something out."""
+        cost = vmapguide.cost(lambda k: jax.random.bits(k, (1000,)))(jax.random.key(0))
+        assert cost.xla is not None
+        assert cost.xla.loops
+        (reason,) = cost.differences
+        assert "a loop that the jaxpr does not show" in reason
+        assert not any("does not show" in t for t in vmapguide.cost(power(9))(A, A).differences)
+        assert not any("does not show" in t for t in vmapguide.cost(jnp.sin)(X).differences)
 
     def test_what_cannot_be_compiled(self) -> None:
         """A count there is all the same."""
@@ -378,6 +521,20 @@ class TestXla:
         assert cost.flops == 1
         assert cost.xla is None
         assert "could not compile" in str(cost)
+        assert cost.xla_error is not None
+        assert "nowhere" in cost.xla_error
+        assert cost.xla_error in cost.differences[0]
+        json.dumps(cost.to_dict(), allow_nan=False)
+        assert vmapguide.cost(jnp.sin)(X).xla_error is None
+
+    def test_named_axes(self) -> None:
+        """A collective is not counted, and XLA cannot compile it on its own."""
+        cost = vmapguide.cost(lambda x: lax.psum(x * 2, "i"), axis_env=[("i", 8)])(X)
+        assert cost.flops == X.size
+        assert cost.uncounted == {"psum": 1}
+        assert cost.xla is None
+        assert cost.xla_error is not None
+        assert "axis name" in cost.xla_error
 
     def test_any_size(self) -> None:
         """Nothing is computed, nor compiled, for a count."""
@@ -429,6 +586,30 @@ class TestExplanation:
         assert cost.steps[-1].primitive == "out_axes"
         assert sum(step.bytes for step in cost.steps) == cost.bytes
 
+    def test_not_complete(self) -> None:
+        """What is not known to belong to a step is there by itself, and not as nothing."""
+        explanation = vmapguide.explain(lambda x: jnp.sin(x) @ x)(X)
+        unknown = tuple(dataclasses.replace(s, batched=()) for s in explanation.steps)
+        cost = vmapguide.cost(dataclasses.replace(explanation, steps=unknown, complete=False))
+        assert cost.flops == vmapguide.cost(explanation).flops > 0
+        assert sum(step.flops for step in cost.steps) == cost.flops
+        assert all(step.one is None for step in cost.steps)
+        assert "times one example" not in str(cost)
+
+    def test_no_examples(self) -> None:
+        """A batch of none costs nothing."""
+        cost = vmapguide.cost(vmapguide.explain(lambda x: jnp.sin(x) @ x)(array(0, 4)))
+        assert (cost.flops, cost.transcendentals, cost.bytes) == (0, 0, 0)
+        assert "B = 0" in str(cost)
+
+    def test_keys(self) -> None:
+        """A batch of keys is an argument like any other, for XLA, too."""
+        keys = jax.random.split(jax.random.key(0), 5)
+        cost = vmapguide.cost(vmapguide.explain(lambda k: jax.random.bits(k, (3,)))(keys))
+        assert cost.flops == 5 * 3 * 118
+        assert cost.xla is not None
+        assert cost.xla.arguments == 5 * 8
+
     def test_in_a_loop(self) -> None:
         """A step in a loop of known length has all its runs."""
         explanation = vmapguide.explain(power(10), in_axes=(None, 0))(A, X)
@@ -464,6 +645,18 @@ class TestErrors:
             for n in caught.value.__notes__
         )
 
+    def test_the_remedy_works(self) -> None:
+        """What the note tells to name in static_argnums can be named there."""
+        cost = vmapguide.cost(lambda x, s: getattr(jnp, s)(x), static_argnums=1)(X, "tanh")
+        assert cost.transcendentals == X.size
+        assert cost.xla is not None
+
+    def test_options_of_an_explanation(self) -> None:
+        """It has been traced: there is nothing that they could say."""
+        explanation = vmapguide.explain(jnp.sin)(X)
+        with pytest.raises(TypeError, match="cost: static_argnums and axis_env say how to trace"):
+            vmapguide.cost(explanation, static_argnums=0)  # type: ignore[call-overload]
+
 
 class TestView:
     """A cost is made to be looked at."""
@@ -486,6 +679,33 @@ class TestView:
         html = vmapguide.cost(lambda x: x if x == "<script>" else x + 1)(1.0)._repr_html_()
         assert '"<script>"' not in html
         assert "x == &quot;&lt;script&gt;&quot;" in html
+
+    def test_the_line_that_costs_most(self) -> None:
+        """It is marked, unless there is one line or what another one costs is not known."""
+
+        def two_lines(x: jax.Array) -> Any:
+            y = x + 1
+            return y @ y
+
+        text = str(vmapguide.cost(two_lines)(A))
+        (marked,) = [line for line in text.split("\n") if ", most" in line]
+        assert "y @ y" in marked
+        alone = str(vmapguide.cost(jnp.matmul)(A, A))
+        assert ", most" not in alone
+
+        def unknown(x: jax.Array) -> Any:
+            y = jax.pure_callback(np.sin, x, x)
+            z = y + x
+            return z @ z
+
+        assert ", most" not in str(vmapguide.cost(unknown)(A))
+
+        def repeated(x: jax.Array) -> Any:
+            y = lax.while_loop(lambda c: c.sum() > 1, lambda c: c / 2, x)
+            z = y + x
+            return z @ z
+
+        assert ", most" not in str(vmapguide.cost(repeated)(A))
 
     def test_shares(self) -> None:
         """They are of the lines, and add up."""

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import pytest
 
 import vmapguide
-from vmapguide import Diagram
+from vmapguide import Diagram, _render
 
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -124,6 +124,27 @@ CASES: dict[str, tuple[Any, tuple[Any, ...], dict[str, Any], list[Any], list[Any
         [("B", 5)],
         [(5, "B")],
     ),
+    "all that was gathered": (
+        lambda x: jax.lax.all_gather(x, "i"),
+        (array(3, 4),),
+        {"axis_name": "i", "out_axes": 1},
+        [("B", 4)],
+        [(3, "B", 4)],
+    ),
+    "an inner vmap without mapped arguments": (
+        jax.vmap(lambda x: x * 2, in_axes=None, axis_size=4),
+        (array(3, 5),),
+        {},
+        [("B", 5)],
+        [("B", 4, 5)],
+    ),
+    "three vmaps": (
+        jax.vmap(jax.vmap(lambda x: x * 2, in_axes=1, out_axes=1)),
+        (array(2, 3, 4, 5),),
+        {},
+        [("B", "C", 4, "D")],
+        [("B", "C", 4, "D")],
+    ),
     "a batch of one": (total, (array(1, 5),), {}, [("B", 5)], [("B",)]),
     "an empty batch": (total, (array(0, 5),), {}, [("B", 5)], [("B",)]),
 }
@@ -161,6 +182,13 @@ class TestBlocks:
         assert [block.name for block in diagram.arguments] == ["p['w']", "scale"]
         assert [block.name for block in diagram.results] == ["['out']"]
         assert vmapguide.diagram(jax.vmap(layer))(array(3, 2, 4, 5), array(3, 2, 5)).name == "layer"
+
+    def test_an_inner_vmap_that_is_not_drawn(self) -> None:
+        """It is part of the function of one example."""
+        f, args, _, _, _ = CASES["an inner vmap without mapped arguments"]
+        diagram = vmapguide.diagram(f)(*args)
+        assert diagram.name == "vmap(<lambda>)"
+        assert diagram.sizes == {"B": 3}
 
     def test_sizes(self) -> None:
         """The outermost first."""
@@ -229,8 +257,14 @@ class TestPicture:
         assert outer["x"] < inner["x"]
         assert inner["x"] + inner["width"] < outer["x"] + outer["width"]
         assert inner["y"] + inner["height"] < outer["y"] + outer["height"]
-        assert cells(diagram)["vg-d-cell vg-d-C vg-d-first"] == 5
-        assert cells(diagram)["vg-d-cell vg-d-B vg-d-first"] == 5 + 1
+        # Of the three rows of results the outer vmap takes one, and of its four the inner one one.
+        assert cells(diagram) == {
+            "vg-d-cell vg-d-B vg-d-first": 5,
+            "vg-d-cell vg-d-B": 10 + 8,
+            "vg-d-cell vg-d-C vg-d-first": 5 + 1,
+            "vg-d-cell vg-d-C": 15,
+            "vg-d-cell vg-d-B vg-d-part": 3,
+        }
 
     @pytest.mark.parametrize(
         "shape", [(10**6, 10**6), (32, 224, 224, 3), (2,) * 9, (10**9,)], ids=str
@@ -248,19 +282,83 @@ class TestPicture:
         diagram = vmapguide.diagram(lambda t: t)(tree)
         assert any(text.startswith("t['k11']") for text in texts(diagram))
         assert not any(text.startswith("t['k12']") for text in texts(diagram))
-        assert texts(diagram).count("and 8 more") == 2
+        assert texts(diagram).count("… and 8 more") == 2
         desc = picture(diagram).find(f"{SVG}desc")
         assert desc is not None
         assert "t['k19']" in (desc.text or "")
 
-    def test_nothing_overlaps_the_edge(self) -> None:
-        """The view box holds everything that has a place."""
-        for f, args, vmap, _, _ in CASES.values():
-            root = picture(vmapguide.diagram(f, **vmap)(*args))
+    @pytest.mark.parametrize("case", CASES)
+    def test_nothing_overlaps_the_edge(self, case: str) -> None:
+        """The view box holds everything that has a place, laid out either way."""
+        f, args, vmap, _, _ = CASES[case]
+        for root in drawings(vmapguide.diagram(f, **vmap)(*args)):
             width, height = map(float, root.get("viewBox", "").split()[2:])
             for x, y in _corners(root):
                 assert 0 <= x <= width
                 assert 0 <= y <= height
+
+    def test_middles_are_on_one_level(self) -> None:
+        """Of one argument, one result and the function: a straight line runs through them."""
+        root = picture(vmapguide.diagram(total, in_axes=1)(array(7, 3)))
+        (line,) = (p for p in root.iter(f"{SVG}path") if p.get("class") == "vg-d-line")
+        assert len({y for _, y in re.findall(r"[ML]([\d.]+) ([\d.]+)", line.get("d", ""))}) == 1
+
+    @pytest.mark.parametrize(("shape", "cards"), [((1, 5), 0), ((2, 5), 1), ((100, 5), 2)])
+    def test_cards(self, shape: tuple[int, ...], cards: int) -> None:
+        """Behind the function stand as many as there are more examples, up to two."""
+        root = picture(vmapguide.diagram(total)(array(*shape)))
+        styles = [rectangle.get("class") for rectangle in root.iter(f"{SVG}rect")]
+        assert styles.count("vg-d-card vg-d-B") == cards
+        assert styles.count("vg-d-f") == 1
+
+    def test_sheets(self) -> None:
+        """Axes before the last two lie behind; one example's part of each sheet is filled."""
+        diagram = vmapguide.diagram(lambda x: x.sum(), in_axes=1)(array(4, 3, 5))
+        first = cells(diagram)["vg-d-cell vg-d-B vg-d-first"]
+        assert first == 5 + 3 + 1  # Cells of the front sheet, strips of three sheets, the result.
+        diagram = vmapguide.diagram(lambda x: x.sum())(array(3, 4, 5))
+        assert cells(diagram)["vg-d-cell vg-d-B vg-d-first"] == 20 + 1
+        assert cells(diagram)["vg-d-cell vg-d-B"] == 2 + 2
+
+    def test_sheets_of_several_axes(self) -> None:
+        """Their number is the product, and says so."""
+        assert "B = 32 × 224" in texts(vmapguide.diagram(total)(array(32, 224, 224, 3)))  # noqa: RUF001
+        f, args, _, _, _ = CASES["three vmaps"]
+        assert texts(vmapguide.diagram(f)(*args)).count("B = 2 × C = 3") == 2  # noqa: RUF001
+
+    def test_long_names(self) -> None:
+        """The end of a path is shown, which tells leaves apart; the description has all."""
+        tree = {"encoder": {"attention_output": {"kernel": array(3, 5), "bias": array(3)}}}
+        root = vmapguide.diagram(lambda p: p)(tree)
+        assert "…ention_output']['kernel']" not in texts(root)
+        assert any(shown.startswith("…") and "['kernel']" in shown for shown in texts(root))
+        desc = picture(root).find(f"{SVG}desc")
+        assert desc is not None
+        assert "p['encoder']['attention_output']['kernel']" in (desc.text or "")
+
+    def test_two_layouts(self) -> None:
+        """A page has both, for its stylesheet to choose; a very wide one is only laid out tall."""
+        styles = [root.get("class") for root in drawings(vmapguide.diagram(total)(array(3, 5)))]
+        assert styles == ["vg-d-wide", "vg-d-tall"]
+        f, args, _, _, _ = CASES["three vmaps"]
+        assert [r.get("class") for r in drawings(vmapguide.diagram(f)(*args))] == ["vg-d-only"]
+
+    def test_a_page_is_never_too_narrow(self) -> None:
+        """Of everyday programs the tall drawing fits a telephone, at its own size."""
+        for name in ("first axis", "second axis", "shared", "a tree", "nested"):
+            f, args, vmap, _, _ = CASES[name]
+            tall = drawings(vmapguide.diagram(f, **vmap)(*args))[-1]
+            assert float(tall.get("width", 0)) <= 340
+
+
+def drawings(diagram: Diagram) -> list[ET.Element]:
+    """Return the drawings on a page, each well-formed."""
+    html = diagram._repr_html_()
+    page = ET.fromstring(html[html.index("<div") :])  # noqa: S314 - our own.
+    # In HTML the namespace goes without saying.
+    for element in page.iter():
+        element.tag = f"{SVG}{element.tag}"
+    return [*page.iter(f"{SVG}svg")]
 
 
 def _corners(element: ET.Element, x: float = 0, y: float = 0) -> Any:
@@ -300,7 +398,7 @@ class TestReaders:
         one, two = (vmapguide.diagram(total)(array(n, 5))._repr_html_() for n in (3, 4))
         again = vmapguide.diagram(total)(array(3, 5))._repr_html_()
         ids = [set(re.findall(r'id="(\w+)"', html)) for html in (one, two)]
-        assert len(ids[0]) == 2
+        assert [len(found) for found in ids] == [4, 4]  # Of the wide and the tall drawing.
         assert not ids[0] & ids[1]
         assert one == again
 
@@ -309,6 +407,28 @@ class TestReaders:
         html = vmapguide.diagram(total)(array(3, 5))._repr_html_()
         drawing = html[html.index("<svg") :]
         assert not re.search(r"#[0-9a-f]{3,6}\b|rgb|fill=|stroke=|style=", drawing)
+
+    def test_a_file_has_its_own_colours(self) -> None:
+        """As values, for light and for dark: not every program knows variables."""
+        style = picture(vmapguide.diagram(total)(array(3, 5))).find(f"{SVG}style")
+        assert style is not None
+        light, dark = (style.text or "").split("@media (prefers-color-scheme: dark)")
+        assert "var(" not in (style.text or "")
+        assert "light-dark(" not in (style.text or "")
+        for colours, axis in ((light, "#9a3412"), (dark, "#fdba74")):
+            assert axis in colours
+        assert "#fdba74" not in light
+        assert "#9a3412" not in dark
+
+    def test_every_class_has_a_rule(self) -> None:
+        """And every rule of a diagram is for something that can be drawn."""
+        used: set[str] = set()
+        for f, args, vmap, _, _ in (*CASES.values(), (total, (array(9, 9),), {}, None, None)):
+            for root in drawings(vmapguide.diagram(f, **vmap)(*args)):
+                used |= {c for e in root.iter() for c in e.get("class", "").split()}
+        ruled = set(re.findall(r"\.(vg-d-\w+)", _render.stylesheet()))
+        assert used - ruled == {"vg-d-line", "vg-d-only"}
+        assert ruled - used == {f"vg-d-{letter}" for letter in "EFGH"}
 
     def test_hostile_names(self) -> None:
         """They are text."""

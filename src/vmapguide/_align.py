@@ -68,15 +68,49 @@ class _Equation:
     numbers: Numbers
 
 
-def flat(jaxpr: AnyJaxpr) -> AnyJaxpr:
-    """Return a jaxpr with the calls in it inlined."""
+def flat(jaxpr: jec.ClosedJaxpr) -> AnyJaxpr:
+    """Return a jaxpr with the calls in it inlined; what they captured are constants of its own."""
+    return _jaxpr.inlined(_with_constants_outside(jaxpr), _body)
 
-    def body(eqn: jec.JaxprEqn) -> AnyJaxpr | None:
-        name = _CALLS.get(eqn.primitive.name)
-        inner: AnyJaxpr | None = eqn.params.get(name) if name else None
-        return inner
 
-    return _jaxpr.inlined(jaxpr, body)
+def _body(eqn: jec.JaxprEqn) -> AnyJaxpr | None:
+    """Return the jaxpr that a call computes, None for any other equation."""
+    name = _CALLS.get(eqn.primitive.name)
+    inner: AnyJaxpr | None = eqn.params.get(name) if name else None
+    return inner
+
+
+def _with_constants_outside(closed: AnyJaxpr) -> AnyJaxpr:
+    """Return a jaxpr whose calls have no constants: they take what is its own constant now.
+
+    The calls are there to be inlined, and their other parameters are as they were.
+    """
+    jaxpr, consts = _jaxpr.opened(closed), [*getattr(closed, "consts", ())]
+    constvars = [*jaxpr.constvars]
+    eqns = []
+    for eqn in jaxpr.eqns:
+        body = _body(eqn)
+        outside = body if body is None else _with_constants_outside(body)
+        if outside is not None and (values := getattr(outside, "consts", ())):
+            inner = _jaxpr.opened(outside)
+            own = [jec.Var(var.aval) for var in inner.constvars]
+            opened = _with([], [*inner.constvars, *inner.invars], inner.eqns, inner)
+            params = {**eqn.params, _CALLS[eqn.primitive.name]: opened}
+            eqns.append(eqn.replace(params=params, invars=[*own, *eqn.invars]))
+            constvars += own
+            consts += values
+        else:
+            eqns.append(eqn)
+    if len(consts) == len(getattr(closed, "consts", ())):
+        return closed
+    return jec.ClosedJaxpr(_with(constvars, jaxpr.invars, eqns, jaxpr), consts)
+
+
+def _with(
+    constvars: list[jec.Var], invars: list[jec.Var], eqns: list[jec.JaxprEqn], like: jec.Jaxpr
+) -> jec.Jaxpr:
+    """Return an open jaxpr with other equations and inputs."""
+    return jec.Jaxpr(constvars, invars, like.outvars, eqns, like.effects, like.debug_info)
 
 
 def align(left: AnyJaxpr, right: AnyJaxpr) -> Alignment:
@@ -88,8 +122,9 @@ def align(left: AnyJaxpr, right: AnyJaxpr) -> Alignment:
     (ours, our_key), (theirs, their_key) = numbering.read(left), numbering.read(right)
     sides = _equations(left, ours), _equations(right, theirs)
     pairs = [*_with_moves([*_pairs(*sides, 0)], sides)]
+    same = our_key == their_key
     both = any(pair.left and pair.right and not pair.is_layout for pair in pairs)
-    return Alignment(tuple(pairs) if both else None, our_key == their_key)
+    return Alignment(tuple(pairs) if same or both else None, same)
 
 
 def _equations(jaxpr: AnyJaxpr, numbers: list[Numbers]) -> list[_Equation]:
@@ -148,8 +183,15 @@ def _end(side: list[_Equation], work: list[int], position: int) -> int:
 
 def _key(equation: _Equation) -> tuple[object, ...]:
     """Return what two equations have in common that are the same but for their axes."""
-    sizes = tuple(getattr(var.aval, "size", None) for var in equation.eqn.outvars)
+    if not equation.eqn.outvars:
+        return (equation.numbers.made,)
+    sizes = tuple(map(_sizes, equation.eqn.outvars))
     return (*(view.base for view in equation.numbers.views), sizes, equation.eqn.primitive.name)
+
+
+def _sizes(var: jec.Var) -> tuple[int, ...]:
+    """Return the sizes of a value's axes, in no order; axes of size 1 hold nothing."""
+    return tuple(sorted(size for size in getattr(var.aval, "shape", ()) if size != 1))
 
 
 def _paired(left: _Equation, right: _Equation, depth: int) -> Pair:
@@ -184,7 +226,11 @@ def _names(side: Sequence[_Equation]) -> list[str]:
 
 def _inside(left: jec.JaxprEqn, right: jec.JaxprEqn, depth: int) -> Iterator[Pair]:
     """Yield the rows of what is nested in two equations, if there are as many jaxprs in both."""
-    ours, theirs = [*_jaxpr.nested(left)], [*_jaxpr.nested(right)]
+    # Closed ones, so that it is known what their constants are.
+    ours, theirs = (
+        [jaxpr for value in eqn.params.values() for jaxpr in _jaxpr.jaxprs_in(value)]
+        for eqn in (left, right)
+    )
     if len(ours) != len(theirs):
         return
     for one, other in zip(ours, theirs, strict=True):

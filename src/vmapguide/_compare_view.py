@@ -25,7 +25,7 @@ from vmapguide._report import Row, Table, Verdict
 _SIGNS = {"same": "=", "layout": "≈", "differs": "≠", "left": "<", "right": ">", "moved": "↕"}
 _MEANING = {
     "=": "the same step",
-    "≈": "the same but for where its axes are",
+    "≈": "the same but for where its axes or operands are",
     "≠": "the same operation on other values or with other parameters",
     "<": "on the left only",
     ">": "on the right only",
@@ -57,7 +57,7 @@ def report(title: str, call: str, pairings: Sequence[Pairing]) -> _report.Report
     """Return what a comparison found, as a report."""
     several = len(pairings) > 1
     verdicts = tuple(v for pairing in pairings for v in _verdicts(pairing, several=several))
-    tables = tuple(_table(pairing) for pairing in pairings if pairing.pairs is not None)
+    tables = tuple(_table(pairing) for pairing in pairings if pairing.pairs)
     signs = {row.cells[1] for table in tables for row in table.rows}
     legend = "   ".join(f"{sign} {text}" for sign, text in _MEANING.items() if sign in signs)
     declined = [
@@ -82,16 +82,16 @@ def _about_jaxprs(pairing: Pairing) -> str:
     """Say what is different about two jaxprs, or how long they are."""
     if pairing.pairs is None:
         return "no step of the one is a step of the other"
-    relations = Counter(p.relation for p in pairing.pairs if not p.is_layout)
     if pairing.answers[0]:
-        return f"{_count(len(pairing.pairs), 'equation')}"
+        return _count(len(pairing.pairs), "equation")
+    relations = Counter(p.relation for p in pairing.pairs if not p.is_layout)
     parts = []
     if relations["same"] or relations["layout"]:
         both = relations["same"] + relations["layout"]
         text = f"{_count(both, 'step')} in both"
         if relations["layout"]:
             moved = "" if relations["layout"] == both else f"{relations['layout']} of them "
-            text += f", {moved}with axes in another place"
+            text += f", {moved}with axes or operands in another place"
         parts.append(text)
     differing = [p.left.primitive.name for p in pairing.pairs if p.relation == "differs" and p.left]
     if differing:
@@ -114,7 +114,7 @@ def _about_programs(pairing: Pairing) -> str:
     """Say which instructions one compiled program has more than the other."""
     one, two = map(operations, pairing.programs)
     if pairing.answers[1] is None:
-        return "the texts are equal, but leave out what is in large constants"
+        return "the texts are equal, but leave out what is in large constants, or what callbacks do"
     if pairing.answers[1]:
         return _count(one.total(), "instruction")
     if pairing.folded:

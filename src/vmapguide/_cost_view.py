@@ -34,6 +34,7 @@ class View:
     steps: Sequence[CostStep]
     sizes: Mapping[str, int]
     xla: XlaCost | None
+    xla_error: str | None
     scans: Sequence[int]
 
 
@@ -72,7 +73,10 @@ def differences(view: View) -> Iterator[str]:
     """Yield why the counts of the jaxpr are not those of XLA."""
     xla = view.xla
     if xla is None:
-        yield "XLA could not compile the function on its own, so there is nothing to compare with."
+        yield (
+            f"XLA could not compile the function on its own, so there is nothing to compare with: "
+            f"{view.xla_error}"
+        )
         return
     if xla.flops is None:
         yield "XLA does not say how many operations the program has."
@@ -86,37 +90,53 @@ def differences(view: View) -> Iterator[str]:
             f"{lengths} here."
         )
     if view.loops:
-        names = ", ".join(loop.name for loop in view.loops)
+        names = ", ".join(dict.fromkeys(loop.name for loop in view.loops))
         yield f"How often a while loop runs is not known ({names}); XLA counts one trip."
     if xla.library_calls and theirs < ours:
         yield "XLA does not look into the library functions that the program calls."
-    unexplained = not (repeated or view.loops or xla.library_calls)
+    if xla.loops and theirs < ours and not repeated and not view.loops:
+        yield (
+            "The compiled program has a loop that the jaxpr does not show, such as that of the "
+            "random number generator on a CPU. XLA counts its body once."
+        )
+    unexplained = not (repeated or view.loops or xla.library_calls or xla.loops)
     if theirs < (1 - _CLOSE) * ours and unexplained:
         yield "XLA has merged operations, left some out, or computed them while it compiled."
     if theirs > (1 + _CLOSE) * ours and not view.loops:
         yield (
-            "XLA takes several instructions for what is one operation here, such as random bits "
-            "or a special function, or counts index arithmetic."
+            "XLA takes several instructions for what is one operation here, such as a special "
+            "function or a cumulative sum, or counts index arithmetic."
         )
     if xla.bytes is not None and xla.fuses and xla.bytes < view.bytes and unexplained:
         yield "XLA fuses operations, and what they hand to each other is never in memory."
 
 
 def _lines_table(view: View) -> Table:
-    batched = bool(view.sizes)
-    total = sum(line.work for line in _lines(view))
+    batched = any(step.one is not None for step in view.steps)
+    lines = [*_lines(view)]
+    total = sum(line.work for line in lines)
+    most = _most(view, lines)
     head = ["your line", "FLOPs", "exp, …", "share", "bytes"]
     head += ["times one example"] if batched else []
     rows = []
-    for line in _lines(view):
+    for line in lines:
         trips = "".join(f" · {name}" for name in line.loops)
         share = f"{line.work / total:.0%}" if total and not line.loops else ""
+        share += ", most" if line is most else ""
         moved = sum(step.bytes for step in line.steps)
         cells = [line.label, *(f"{n:,}{trips}" for n in (line.flops, line.transcendentals)), share]
         cells += [f"{_bytes(moved)}{trips}"]
         cells += [_factor(line)] if batched else []
         rows.append(Row(tuple(cells), faded=line.work == 0))
     return Table(tuple(head), tuple(rows), frozenset(range(1, len(head))))
+
+
+def _most(view: View, lines: Sequence[_Line]) -> _Line | None:
+    """Return the line that costs most, if there are several and all that they cost is known."""
+    working = [line for line in lines if line.work]
+    if len(working) < 2 or view.loops or view.uncounted:  # noqa: PLR2004 - two are several.
+        return None
+    return max(working, key=lambda line: line.work)
 
 
 def _lines(view: View) -> Iterator[_Line]:

@@ -3,8 +3,10 @@
 The conventions are those of XLA's own count: an operation on every element of its result is one
 FLOP an element, whatever it is; functions like `exp` are counted apart; a product of matrices is
 `2·m·n·k`. Linear algebra is counted by the leading terms in Golub and Van Loan, Matrix Computations
-(4th edition, 2013), a Fourier transform by the customary `5·n·log2(n)`. Complex numbers are counted
-like real ones. Integers are counted like floats.
+(4th edition, 2013), products with Householder's reflectors by those in LAPACK Working Note 41
+(Anderson and Dongarra, 1994), a Fourier transform by the customary `5·n·log2(n)` (Frigo and
+Johnson, The Design and Implementation of FFTW3, 2005). Complex numbers are counted like real ones.
+Integers are counted like floats.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.extend.core as jec
 
 from vmapguide import _jaxpr
@@ -44,10 +47,10 @@ class Amount:
 _ARITHMETIC = frozenset(
     {
         *("abs", "add", "add_any", "and", "ceil", "clamp", "clz", "complex", "conj"),
-        *("convert_element_type", "div", "eq", "floor", "ge", "gt", "is_finite", "le", "lt", "max"),
-        *("min", "mul", "ne", "neg", "nextafter", "not", "or", "population_count"),
-        *("reduce_precision", "rem", "round", "select_n", "shift_left", "shift_right_arithmetic"),
-        *("shift_right_logical", "sign", "square", "sub", "xor"),
+        *("convert_element_type", "div", "eq", "eq_to", "floor", "ge", "gt", "is_finite", "le"),
+        *("le_to", "lt", "lt_to", "max", "min", "mul", "ne", "neg", "nextafter", "not", "or"),
+        *("population_count", "reduce_precision", "rem", "round", "select_n", "shift_left"),
+        *("shift_right_arithmetic", "shift_right_logical", "sign", "square", "sub", "xor"),
     }
 )
 _TRANSCENDENTAL = frozenset(
@@ -64,28 +67,40 @@ _TRANSCENDENTAL = frozenset(
 _MOVES = frozenset(
     {
         *("bitcast_convert_type", "broadcast_in_dim", "concatenate", "copy", "copy_p"),
-        *("copy_to_host", "device_put", "dynamic_slice", "dynamic_update_slice", "gather", "imag"),
-        *("iota", "pad", "random_clone", "real", "rev", "scatter", "slice", "split", "stack"),
-        *("tile", "transpose", "unstack"),
+        *("copy_to_host", "device_put", "dynamic_slice", "dynamic_update_slice", "gather", "get"),
+        *("imag", "iota", "new_ref", "pad", "random_clone", "real", "rev", "scatter", "slice"),
+        *("split", "stack", "swap", "tile", "transpose", "unstack"),
     }
 )
 _FREE = frozenset(
     {
-        *("axis_index", "name", "optimization_barrier", "pvary", "random_unwrap", "random_wrap"),
-        *("reshape", "sharding_constraint", "squeeze", "stop_gradient", "create_token"),
+        *("axis_index", "dce_sink", "empty", "freeze", "name", "optimization_barrier"),
+        *("platform_index", "pvary", "random_unwrap", "random_wrap", "reshape"),
+        *("sharding_constraint", "squeeze", "stop_gradient", "create_token"),
     }
 )
 
 # These read no more of their first operand than they return.
-_PARTIAL_READS = frozenset({"dynamic_slice", "gather", "slice"})
+_PARTIAL_READS = frozenset({"dynamic_slice", "gather", "get", "slice"})
 
-# These write no more than what they are given to write.
-_PARTIAL_WRITES = frozenset({"dynamic_update_slice", "scatter", "scatter-add", "scatter-mul"})
+# These write no more than what they are given to write: which operand that is.
+_PARTIAL_WRITES = {
+    "addupdate": 1,
+    "dynamic_update_slice": 1,
+    "scatter": 2,
+    "scatter-add": 2,
+    "scatter-max": 2,
+    "scatter-min": 2,
+    "scatter-mul": 2,
+    "scatter-sub": 2,
+    "swap": 1,
+}
 
-# A block of the threefry generator: 20 rounds of add, rotate (two shifts and an or) and xor, and
-# five injections of the key, three additions each. It makes two words of 32 bits
-# (Salmon et al., Parallel Random Numbers: As Easy as 1, 2, 3, 2011).
-_THREEFRY_BLOCK = 20 * 5 + 5 * 3
+# A block of the threefry generator: 20 rounds of add, rotate (two shifts and an or) and xor; the
+# key is added to both words first, and then five times more, with the number of the time. It makes
+# two words of 32 bits (Salmon et al., Parallel Random Numbers: As Easy as 1, 2, 3, 2011).
+_THREEFRY_BLOCK = 20 * 5 + 2 + 5 * 3
+_THREEFRY = "key<fry>"
 
 
 def amount(eqn: jec.JaxprEqn) -> Amount | None:
@@ -102,9 +117,9 @@ def amount(eqn: jec.JaxprEqn) -> Amount | None:
     if name in _MOVES:
         return Amount(0, 0, moved)
     rule = _RULES.get(name)
-    if rule is None:
+    counted = rule(eqn) if rule else None
+    if counted is None:
         return None
-    counted = rule(eqn)
     flops, transcendentals = counted if isinstance(counted, tuple) else (counted, 0)
     return Amount(round(flops), round(transcendentals), moved)
 
@@ -124,9 +139,10 @@ def _bytes(eqn: jec.JaxprEqn) -> int:
     if name in _PARTIAL_READS:
         operands[0] = sum(results)
     if name in _PARTIAL_WRITES:
-        # The operand is changed in place.
-        updates = _held(eqn.invars[1 if name == "dynamic_update_slice" else 2])
-        operands[0], results = 0, [updates]
+        # The operand is changed in place. A swap is how a reference is assigned to, and what was
+        # there before is hardly ever wanted: it is not read.
+        written = _size(eqn.invars[_PARTIAL_WRITES[name]]) * _itemsize(eqn.invars[0])
+        operands[0], results = 0, [written]
     return sum(operands) + sum(results)
 
 
@@ -134,12 +150,16 @@ def _held(atom: Any) -> int:
     """Return how many bytes a value takes. A number written into the program takes none."""
     if isinstance(atom, jec.Literal):
         return 0
-    return _size(atom) * int(getattr(getattr(atom.aval, "dtype", None), "itemsize", 0))
+    return _size(atom) * _itemsize(atom)
 
 
-# -- Rules: FLOPs, or FLOPs and transcendental functions -----------------------
+def _itemsize(atom: Any) -> int:
+    return int(getattr(getattr(atom.aval, "dtype", None), "itemsize", 0))
 
-Count = float | tuple[float, float]
+
+# -- Rules: FLOPs, or FLOPs and transcendental functions; None if not known ----
+
+Count = float | tuple[float, float] | None
 
 
 def _dot_general(eqn: jec.JaxprEqn) -> Count:
@@ -147,6 +167,18 @@ def _dot_general(eqn: jec.JaxprEqn) -> Count:
     left = _shape(eqn.invars[0])
     inner: int = math.prod(left[axis] for axis in contracted)
     return 2 * _size(eqn.outvars[0]) * inner
+
+
+def _ragged_dot(eqn: jec.JaxprEqn) -> Count:
+    """Count every row in one group. That is all there can be: rows in no group cost nothing."""
+    numbers = eqn.params["ragged_dot_dimension_numbers"]
+    (contracted, _), _ = numbers.dot_dimension_numbers
+    left = _shape(eqn.invars[0])
+    inner: int = math.prod(left[axis] for axis in contracted)
+    # Along a ragged axis that is summed over, the groups share the terms of the sum.
+    shared = numbers.lhs_ragged_dimensions[0] in contracted
+    groups = _shape(eqn.invars[2])[-1] if shared else 1
+    return 2 * _size(eqn.outvars[0]) * inner // max(groups, 1)
 
 
 def _conv(eqn: jec.JaxprEqn) -> Count:
@@ -157,7 +189,8 @@ def _conv(eqn: jec.JaxprEqn) -> Count:
 
 
 def _reduction(eqn: jec.JaxprEqn) -> int:
-    return _size(eqn.invars[0]) - _size(eqn.outvars[0])
+    # The sum of nothing is there without an addition.
+    return max(_size(eqn.invars[0]) - _size(eqn.outvars[0]), 0)
 
 
 def _reduction_by_function(eqn: jec.JaxprEqn) -> Count:
@@ -221,13 +254,33 @@ def _power(eqn: jec.JaxprEqn) -> Count:
     return _size(eqn.outvars[0]) * (max(len(bits) - 2 + bits.count("1"), 0) + (exponent < 0))
 
 
+def _polynomial(eqn: jec.JaxprEqn) -> Count:
+    """Count Horner's rule: a multiplication and an addition for each coefficient but the first."""
+    _, *coefficients = eqn.invars
+    return 2 * _size(eqn.outvars[0]) * max(len(coefficients) - 1, 0)
+
+
 def _random_bits(eqn: jec.JaxprEqn) -> Count:
-    words: float = _size(eqn.outvars[0]) * max(eqn.params["bit_width"], 32) / 32
-    return words * _THREEFRY_BLOCK / 2
+    """Count the blocks, and in JAX's partitionable way how the two words of each become one."""
+    if not _is_threefry(eqn):
+        return None
+    numbers, width = _size(eqn.outvars[0]), int(eqn.params["bit_width"])
+    if jax.config.jax_threefry_partitionable:  # type: ignore[attr-defined]
+        # 64 bits are one word shifted and the other put beside it, fewer are the two in one.
+        joining = 2 if width > 32 else 1  # noqa: PLR2004 - bits of a word.
+        return numbers * (_THREEFRY_BLOCK + joining)
+    words = math.ceil(numbers * width / 32)
+    return math.ceil(words / 2) * _THREEFRY_BLOCK
 
 
-def _key_words(eqn: jec.JaxprEqn) -> Count:
-    return _size(eqn.outvars[0]) * _THREEFRY_BLOCK
+def _new_keys(eqn: jec.JaxprEqn) -> Count:
+    """Count a block for each key."""
+    return _size(eqn.outvars[0]) * _THREEFRY_BLOCK if _is_threefry(eqn) else None
+
+
+def _is_threefry(eqn: jec.JaxprEqn) -> bool:
+    """Say whether an equation's key is of the default kind. What others take is not known."""
+    return str(getattr(eqn.invars[0].aval, "dtype", "")) == _THREEFRY
 
 
 def _matrix(eqn: jec.JaxprEqn) -> tuple[int, int, int]:
@@ -253,9 +306,37 @@ def _triangular_solve(eqn: jec.JaxprEqn) -> Count:
 
 
 def _qr(eqn: jec.JaxprEqn) -> Count:
-    """Count Householder's R, and as much again for the Q that JAX returns, too."""
+    """Count Householder's R, and the columns of Q that JAX returns."""
     batch, m, n = _matrix(eqn)
-    return batch * 2 * (2 * m * n**2 - 2 * n**3 / 3)
+    rows, columns = _shape(eqn.invars[0])[-2:]
+    kept = rows if eqn.params.get("full_matrices", False) else min(rows, columns)
+    return batch * (2 * m * n**2 - 2 * n**3 / 3 + _reflected(rows, kept, n))
+
+
+def _householder_product(eqn: jec.JaxprEqn) -> Count:
+    *batch, rows, columns = _shape(eqn.invars[0])
+    return math.prod(batch) * _reflected(rows, columns, _shape(eqn.invars[1])[-1])
+
+
+def _reflected(rows: int, columns: int, k: int) -> float:
+    """Return what it takes to write k reflectors out as the columns of a matrix."""
+    return 4 * rows * columns * k - 2 * (rows + columns) * k**2 + 4 * k**3 / 3
+
+
+def _ormqr(eqn: jec.JaxprEqn) -> Count:
+    """Count the application of k reflectors to a matrix, from its left or right."""
+    *batch, m, n = _shape(eqn.invars[2])
+    k = _shape(eqn.invars[1])[-1]
+    across = n if eqn.params["left"] else m
+    return math.prod(batch) * (4 * m * n * k - 2 * across * k**2)
+
+
+def _eig(eqn: jec.JaxprEqn) -> Count:
+    """Count the QR algorithm: 25n³ with vectors, 10n³ for the eigenvalues alone."""
+    batch, n, _ = _matrix(eqn)
+    flags = ("compute_left_eigenvectors", "compute_right_eigenvectors", "compute_schur_vectors")
+    has_vectors = any(eqn.params.get(flag, False) for flag in flags)
+    return batch * (25 if has_vectors else 10) * n**3
 
 
 def _eigh(eqn: jec.JaxprEqn) -> Count:
@@ -274,6 +355,8 @@ def _svd(eqn: jec.JaxprEqn) -> Count:
 
 
 _RULES: dict[str, Callable[[jec.JaxprEqn], Count]] = {
+    "addupdate": lambda eqn: _size(eqn.invars[1]),
+    "approx_top_k": _top_k,
     "argmax": _argument,
     "argmin": _argument,
     "cholesky": _of_matrices(lambda m, n: m * n**2 / 3),
@@ -284,22 +367,26 @@ _RULES: dict[str, Callable[[jec.JaxprEqn], Count]] = {
     "cumprod": _scan_along,
     "cumsum": _scan_along,
     "dot_general": _dot_general,
-    "eig": _of_matrices(lambda m, _: 25 * m**3),
+    "eig": _eig,
     "eigh": _eigh,
     "fft": _fft,
+    "geqp3": _of_matrices(lambda m, n: 2 * m * n**2 - 2 * n**3 / 3),
     "geqrf": _of_matrices(lambda m, n: 2 * m * n**2 - 2 * n**3 / 3),
     "hessenberg": _of_matrices(lambda m, _: 10 * m**3 / 3),
-    "householder_product": _of_matrices(lambda m, n: 2 * m * n**2 - 2 * n**3 / 3),
+    "householder_product": _householder_product,
     "integer_pow": _power,
     "iota_2x32_shape": lambda _: 0,
     "lu": _of_matrices(lambda m, n: m * n**2 - n**3 / 3),
     "lu_pivots_to_permutation": lambda _: 0,
     "one_minus_square": lambda eqn: 2 * _size(eqn.outvars[0]),
+    "ormqr": _ormqr,
+    "polynomial": _polynomial,
     "qr": _qr,
+    "ragged_dot_general": _ragged_dot,
     "random_bits": _random_bits,
-    "random_fold_in": _key_words,
+    "random_fold_in": _new_keys,
     "random_seed": lambda eqn: _size(eqn.outvars[0]),
-    "random_split": _key_words,
+    "random_split": _new_keys,
     "reduce": _reduction_by_function,
     "reduce_and": _reduction,
     "reduce_max": _reduction,
@@ -317,7 +404,7 @@ _RULES: dict[str, Callable[[jec.JaxprEqn], Count]] = {
     "scatter-min": _scatter,
     "scatter-mul": _scatter,
     "scatter-sub": _scatter,
-    "schur": _of_matrices(lambda m, _: 25 * m**3),
+    "schur": _eig,
     "select_and_gather_add": _window,
     "select_and_scatter_add": _select_and_scatter,
     "sort": _sort,

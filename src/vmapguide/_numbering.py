@@ -10,8 +10,11 @@ Neither guesses: what has no rule here is the same only if it is the same to the
 
 from __future__ import annotations
 
+import dataclasses
 import enum
+import functools
 import hashlib
+import types
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
@@ -95,7 +98,9 @@ class Numbering:
     def __init__(self) -> None:
         """Start with no numbers."""
         self._numbers: dict[Hashable, int] = {}
-        self._digests: dict[int, tuple[Any, Hashable]] = {}
+        self._digests: dict[int, Hashable] = {}
+        self._objects: dict[int, Any] = {}
+        self._open: set[int] = set()
 
     def number(self, *key: Hashable) -> int:
         """Return the number of a key, a new one if the key is new."""
@@ -112,21 +117,26 @@ class Numbering:
         inner = _jaxpr.opened(jaxpr)
         strict: dict[Any, int] = {}
         views: dict[Any, View] = {}
+        consts = getattr(jaxpr, "consts", ())
         # An open jaxpr does not say what its constants are: they are arguments then.
+        arguments = inner.invars if consts else (*inner.constvars, *inner.invars)
         inputs: list[tuple[Any, tuple[str, Hashable]]]
-        inputs = [(var, ("argument", i)) for i, var in enumerate((*inner.constvars, *inner.invars))]
-        constants = zip(inner.constvars, getattr(jaxpr, "consts", ()), strict=False)
+        inputs = [(var, ("argument", i)) for i, var in enumerate(arguments)]
+        constants = zip(inner.constvars, consts, strict=False)
         inputs += [(var, ("constant", self._digest(value))) for var, value in constants]
         for var, key in inputs:
             strict[var] = self.number(*key, str(var.aval))
             views[var] = _whole(strict[var], var.aval)
         rows: list[Numbers] = []
-        turns = 0
+        turns, past = 0, 0
         for eqn in inner.eqns:
-            # What has an effect is another operation each time.
+            # What has an effect is another operation each time, and its results may depend on all
+            # effects before it.
             turns += bool(eqn.effects)
-            row = self._equation(eqn, strict, views, turns if eqn.effects else None)
+            turn = (past if eqn.outvars else turns) if eqn.effects else None
+            row = self._equation(eqn, strict, views, turn)
             rows.append(row)
+            past = self.number("past", past, row.made) if eqn.effects else past
             strict.update(zip(eqn.outvars, row.strict, strict=True))
             views.update(zip(eqn.outvars, row.views, strict=True))
         results = tuple(self._atom(atom, strict) for atom in inner.outvars)
@@ -172,24 +182,73 @@ class Numbering:
         return views[atom]
 
     def _digest(self, value: Any) -> Hashable:
-        """Return what tells an array's values from others'."""
+        """Return what tells an array's values from others', computed once."""
         if id(value) not in self._digests:
-            if hasattr(value, "dtype") and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
-                words = np.asarray(jax.random.key_data(value))
-            else:
-                words = np.asarray(value)
-            digest = hashlib.sha256(np.ascontiguousarray(words).tobytes()).hexdigest()
-            # The value is kept, so that its `id` stays its own.
-            self._digests[id(value)] = value, digest
-        return self._digests[id(value)][1]
+            self._digests[self._identity(value)] = digest(value)
+        return self._digests[id(value)]
 
     def _params(self, eqn: jec.JaxprEqn) -> Hashable:
         rank = len(getattr(eqn.invars[0].aval, "shape", ())) if eqn.invars else 0
+        # With a jaxpr, functions are what it was traced from, or rules of other transformations.
+        read = self._param if any(True for _ in _jaxpr.nested(eqn)) else self._code
         return tuple(
-            (name, self._param(_positive(value, rank) if name in _AXES else value))
+            (name, read(_positive(value, rank) if name in _AXES else value))
             for name, value in sorted(eqn.params.items())
             if name not in _NEUTRAL
         )
+
+    def _code(self, value: Any) -> Hashable:  # noqa: PLR0911 - the same.
+        """Return a parameter, functions in it by what they do: a callback is what it calls.
+
+        Every trace may make them anew. They are the same if they have the same code and captured
+        the same; an object of which no more is known is the same as itself.
+        """
+        match value:
+            case types.FunctionType():
+                return self._function(value)
+            case types.CodeType():
+                return value.co_code, value.co_names, self._code(value.co_consts)
+            case types.MethodType():
+                return self._code(value.__func__), self._code(value.__self__)
+            case functools.partial():
+                return self._code((value.func, value.args, value.keywords))
+            case tuple() | list():
+                return tuple(map(self._code, value))
+            case dict():
+                return tuple((str(k), self._code(v)) for k, v in value.items())
+            case jax.Array():
+                return self._digest(value)
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            fields = [getattr(value, field.name) for field in dataclasses.fields(value)]
+            return type(value).__name__, self._code(fields)
+        known = self._param(value)
+        if not isinstance(known, str) or " at 0x" not in str(value):
+            return known
+        return known, self._identity(value)
+
+    def _function(self, f: types.FunctionType) -> Hashable:
+        if id(f) in self._open:
+            return "itself"
+        self._open.add(id(f))
+        key = (
+            self._identity(f.__globals__),
+            self._code(f.__code__),
+            self._code((f.__defaults__, f.__kwdefaults__)),
+            tuple(map(self._captured, f.__closure__ or ())),
+        )
+        self._open.remove(id(f))
+        return key
+
+    def _captured(self, cell: types.CellType) -> Hashable:
+        try:
+            return self._code(cell.cell_contents)
+        except ValueError:
+            return None  # The variable is not assigned yet.
+
+    def _identity(self, value: Any) -> int:
+        """Return what tells an object from others. It is kept, so that its `id` stays its own."""
+        self._objects[id(value)] = value
+        return id(value)
 
     def _param(self, value: Any) -> Hashable:  # noqa: PLR0911 - one case for each kind of value.
         """Return a parameter in one spelling: NumPy's numbers as Python's, functions as text."""
@@ -202,11 +261,23 @@ class Numbering:
                 return tuple(map(self._param, value))
             case dict():
                 return tuple((k, self._param(v)) for k, v in sorted(value.items()))
-            case enum.Enum() | bool() | int() | float() | str() | None:
+            case float():
+                return "float", repr(value)  # 0.0 is not -0.0.
+            case enum.Enum() | bool() | int() | str() | None:
                 return type(value).__name__, value
             case np.ndarray():
                 return self._digest(value)
         return _jaxpr.without_addresses(value)
+
+
+def digest(value: Any) -> Hashable:
+    """Return what tells an array from others: its type, and a hash of its values."""
+    if hasattr(value, "dtype") and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
+        kind, words = str(value.dtype), np.asarray(jax.random.key_data(value))
+    else:
+        words = np.asarray(value)
+        kind = str(words.dtype)
+    return kind, words.shape, hashlib.sha256(np.ascontiguousarray(words).tobytes()).hexdigest()
 
 
 def _positive(value: Any, rank: int) -> Any:
@@ -249,11 +320,13 @@ def _layout_of(eqn: jec.JaxprEqn, seen: tuple[View, ...]) -> View | None:  # noq
             )
             return View(view.base, axes)
         case "reshape" | "squeeze" if not rest:
-            kept = [axis for axis in view.axes if axis != New(1)]
-            held = [size for size in _sizes(eqn.invars[0]) if size != 1]
-            if held != [size for size in out if size != 1]:
+            sizes = _sizes(eqn.invars[0])
+            # A reshape may read its axes in another order.
+            order = eqn.primitive.name == "reshape" and eqn.params["dimensions"]
+            held = [d for d in order or range(len(sizes)) if sizes[d] != 1]
+            if [sizes[d] for d in held] != [size for size in out if size != 1]:
                 return None
-            left = iter(kept)
+            left = iter([view.axes[d] for d in held])
             return View(view.base, tuple(New(1) if size == 1 else next(left) for size in out))
         case "copy" | "copy_p":
             return view
@@ -340,7 +413,9 @@ def _dot_general(
     """An axis of the result is one of the left, one of the right, or one of both."""
     (contract, batch) = eqn.params["dimension_numbers"]
     sides = [(view, tuple(contract[i]), tuple(batch[i])) for i, view in enumerate(seen)]
-    first, second = sorted((0, 1), key=lambda i: repr(sides[i][0]))
+    first, second = 0, 1
+    if _is_symmetric(eqn.params["precision"]):
+        first, second = sorted((0, 1), key=lambda i: repr(sides[i][0]))
     (one, one_contract, one_batch), (two, two_contract, two_batch) = sides[first], sides[second]
     pairs = zip(one_contract, two_contract, strict=True)
     summed = _bag((one.axes[a], two.axes[b]) for a, b in pairs)
@@ -360,6 +435,14 @@ def _dot_general(
     held = _bag(label for label in labels if not _is_new(label))
     key = ("dot_general", rest, one.base, two.base, summed, held)
     return key, _told_apart(labels)
+
+
+def _is_symmetric(precision: Any) -> bool:
+    """Say whether both operands of a product are treated alike."""
+    if isinstance(precision, tuple):
+        return bool(precision[0] == precision[1])
+    one, other = (getattr(precision, f"{s}_precision_type", None) for s in ("lhs", "rhs"))
+    return bool(one == other)
 
 
 def _told_apart(labels: list[Any]) -> list[Any]:

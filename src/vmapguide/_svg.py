@@ -1,35 +1,46 @@
-"""Drawing a vmapped function: blocks for arrays, arrows, and one example's function in between.
+"""Drawing a vmapped function: arrays in, one example's function, arrays out; and saying it.
 
-Pure functions of plain data, like `_render`. A picture has three columns: the arguments, the
-function of one example in as many frames as there are vmaps, and the results. Colours are those of
-the stylesheet; everything that they say is also said by a letter, a bracket or a word.
+Pure functions of plain data, like `_render`; arrays are drawn by `_blocks`. A picture is laid out
+twice: from left to right, and from top to bottom for a narrow page. The stylesheet shows one of
+them and has the colours; all they say is also said by a letter, a bracket or a word.
 """
 
 from __future__ import annotations
 
 import hashlib
 import html as escape
+import itertools
+import re
+import statistics
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import zip_longest
 
+from vmapguide._blocks import (
+    LINE,
+    LONGEST,
+    MONO,
+    SANS,
+    Drawing,
+    at,
+    axis_style,
+    leaf,
+    words,
+)
 from vmapguide._program import Type
 
 
-# Sizes in pixels. A character of the monospaced and of the other font is about so wide.
-_CELL, _GAP, _SHEET = 13, 4, 5
-_MONO, _SANS, _LINE = 7.9, 7.6, 17
-_MARGIN, _ARROW, _BOX = 14, 26, 96
-_HEAD, _FOOT = 21, 9
+# Sizes in pixels: around the picture, between rows, of a function's card, between stacked cards,
+# around a card in its frame, of a bend, and above and beside the ends of lines.
+_MARGIN, _ROW, _CARD, _STACK, _FRAME, _BEND, _SPACE = 16, 16, 46, 5, 12, 6, 10
 
-# Of a longer axis the first few cells are drawn and the last one, and dots between them.
-_DRAWN, _FIRST = 6, 3
+# Of a stack of cards so many are drawn.
+_CARDS = 3
 
 # Of more leaves than this the rest is one row.
 _ROWS = 12
 
-# A longer name is cut in the picture; the description has all of it.
-_LONGEST = 24
+# A wider picture would have to be shrunk on a page until its words are too small.
+_WIDEST = 740
 
 
 @dataclass(frozen=True)
@@ -51,20 +62,6 @@ class Picture:
     sizes: Mapping[str, int]
     arguments: tuple[Block, ...]
     results: tuple[Block, ...]
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A piece of SVG with its size.
-
-    `middle` is how far down an arrow meets it, `edge` how far to the right one leaves it.
-    """
-
-    width: float
-    height: float
-    middle: float
-    edge: float
-    svg: str
 
 
 # -- Text ----------------------------------------------------------------------
@@ -118,310 +115,295 @@ def description(picture: Picture) -> str:
 # -- Pictures ------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _Layout:
+    """A drawn picture and its size."""
+
+    width: float
+    height: float
+    svg: str
+
+
 def html(picture: Picture) -> str:
     """Draw a picture as an element of a page that has the stylesheet."""
     label = escape.escape(f"diagram of vmap({picture.name})")
+    wide, tall = _across(picture), _down(picture)
+    # The stylesheet hides either by the width of the page, unless there is but one.
+    drawn = _element(picture, tall, "vg-d-only")
+    if wide.width <= _WIDEST:
+        drawn = _element(picture, wide, "vg-d-wide") + _element(picture, tall, "vg-d-tall")
     return (
         f'<div class="vg vg-diagram"><div class="vg-scroll" tabindex="0" role="group" '
-        f'aria-label="{label}">{_svg(picture)}</div></div>'
+        f'aria-label="{label}">{drawn}</div></div>'
     )
 
 
 def alone(picture: Picture, stylesheet: str) -> str:
-    """Draw a picture as a file that has its own stylesheet."""
-    svg = _svg(picture, "vg vg-diagram")
+    """Draw a picture as a file that has its own colours, light or dark as its reader's system."""
+    svg = _element(picture, _across(picture), "vg-diagram")
     start = svg.index(">") + 1
     opening = svg[:start].replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
-    return f"{opening}<style>{stylesheet}</style>{svg[start:]}"
+    return f"{opening}<style>{_own_style(stylesheet)}</style>{svg[start:]}"
 
 
-def _svg(picture: Picture, classes: str = "") -> str:
-    """Lay the three columns out, side by side and on one level."""
-    left = [_argument(block, picture.sizes) for block in picture.arguments[:_ROWS]]
-    left += _and_more(len(picture.arguments))
-    right = [_result(block, picture.sizes) for block in picture.results[:_ROWS]]
-    right += _and_more(len(picture.results))
-    heights = [sum(d.height + _MARGIN for d in column) for column in (left, right)]
-    height = max(*heights, _box_height(picture)) + 2 * _MARGIN
-    passed = [(_passed(b), str(b.one)) for b in picture.arguments[:_ROWS]]
-    returned = [("", str(b.one)) for b in picture.results[:_ROWS]]
-    x_box = 2 * _MARGIN + max((d.width for d in left), default=0) + _arrow_width(passed)
-    box = _box(picture, height - 2 * _MARGIN)
-    x_right = x_box + box.width + _arrow_width(returned) + _MARGIN
-    width = x_right + max((d.width for d in right), default=0) + _MARGIN
-    body = "".join(
-        [
-            _at(x_box, _MARGIN, box.svg),
-            *_column(left, passed, height, (_MARGIN, None, x_box - 5)),
-            *_column(right, returned, height, (x_right, x_box + box.width + 5, x_right - 8)),
-        ]
-    )
+def _own_style(stylesheet: str) -> str:
+    """Return the rules of a picture with values for variables, which not every program knows."""
+    values = dict(re.findall(r"--([\w-]+): ([^;]+);", stylesheet))
+    drawn = "".join(re.findall(r"^\.vg-diagram [^@}]*\}\n", stylesheet, re.MULTILINE))
+
+    def settled(theme: int) -> str:
+        """Put in values; of a pair of colours the first is for light and the second for dark."""
+
+        def value(match: re.Match[str]) -> str:
+            pair = re.fullmatch(r"light-dark\((.*), (.*)\)", values[match[1]])
+            return pair[theme] if pair else values[match[1]]
+
+        return re.sub(r"var\(--([\w-]+)\)", value, drawn)
+
+    return f"{settled(1)}@media (prefers-color-scheme: dark) {{\n{settled(2)}}}\n"
+
+
+def _element(picture: Picture, layout: _Layout, style: str) -> str:
     title = escape.escape(f"vmap({picture.name})  {picture.call}")
     desc = escape.escape(description(picture))
     # Two diagrams on a page need ids of their own; the same diagram has the same in every build.
-    key = "vg" + hashlib.sha256((title + desc + body).encode()).hexdigest()[:10]
+    key = "vg" + hashlib.sha256((title + desc + layout.svg).encode()).hexdigest()[:10]
+    size = f"{layout.width:.0f} {layout.height:.0f}"
     return (
-        f'<svg{f" class={chr(34)}{classes}{chr(34)}" if classes else ""} role="img" '
-        f'aria-labelledby="{key}t {key}d" viewBox="0 0 {width:.0f} {height:.0f}" '
-        f'width="{width:.0f}" height="{height:.0f}">'
-        f'<title id="{key}t">{title}</title><desc id="{key}d">{desc}</desc>{body}</svg>'
+        f'<svg class="{style}" role="img" aria-labelledby="{key}t {key}d" viewBox="0 0 {size}" '
+        f'width="{layout.width:.0f}" height="{layout.height:.0f}">'
+        f'<title id="{key}t">{title}</title><desc id="{key}d">{desc}</desc>{layout.svg}</svg>'
     )
 
 
-def _column(
-    drawings: list[Drawing],
-    words: list[tuple[str, str]],
-    height: float,
-    places: tuple[float, float | None, float],
-) -> Iterator[str]:
-    """Yield a column of drawings, in the middle of the height, each with its arrow.
-
-    `places` are where the drawings stand, where arrows start, and where they end. Those without a
-    start begin behind their drawing.
-    """
-    x, start, end = places
-    total = sum(drawing.height + _MARGIN for drawing in drawings)
-    y = (height - total + _MARGIN) / 2
-    for drawing, said in zip_longest(drawings, words):
-        yield _at(x, y, drawing.svg)
-        if said:
-            begin = x + drawing.edge + 8 if start is None else start
-            yield _arrow(begin, end, y + drawing.middle, *said)
-        y += drawing.height + _MARGIN
-
-
-def _arrow_width(words: list[tuple[str, str]]) -> float:
-    """Return how wide arrows have to be for what stands at them."""
-    widths = [max(len(above) * _SANS, len(below) * _MONO) for above, below in words]
-    return _ARROW + max(widths, default=0)
-
-
-def _argument(block: Block, sizes: Mapping[str, int]) -> Drawing:
-    return _labelled(block, block.name, sizes)
-
-
-def _result(block: Block, sizes: Mapping[str, int]) -> Drawing:
-    return _labelled(block, block.name or "result", sizes)
-
-
-def _and_more(count: int) -> list[Drawing]:
-    if count <= _ROWS:
-        return []
-    return [Drawing(90, _LINE, _LINE / 2, 0, _words(0, 12, f"and {count - _ROWS} more", "note"))]
-
-
-def _labelled(block: Block, name: str, sizes: Mapping[str, int]) -> Drawing:
-    """Draw a leaf: name and type, and the block under them."""
-    shown = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
-    kind = str(block.whole)
-    drawn = _block(block.whole, sizes)
-    label = (
-        f'<text x="0" y="12" class="vg-d-name">{escape.escape(shown)}'
-        f'<tspan class="vg-d-type" dx="8">{_type_spans(kind)}</tspan></text>'
-    )
-    above = (len(shown) + len(kind)) * _MONO + 8
-    width = max(drawn.width, above)
-    # The arrow of a low block would run through the words above the block.
-    edge = max(drawn.edge, above) if drawn.middle < _LINE else drawn.edge
-    down = _LINE + 3
-    svg = label + _at(0, down, drawn.svg)
-    return Drawing(width, drawn.height + down, down + drawn.middle, edge, svg)
-
-
-def _type_spans(kind: str) -> str:
-    """Return a type with its named axes in their colours."""
-    before, bracket, after = kind.partition("[")
-    sizes, closing, rest = after.partition("]")
-    parts = [
-        f'<tspan class="vg-d-{size}">{escape.escape(size)}</tspan>'
-        if len(size) == 1 and size.isalpha()
-        else escape.escape(size)
-        for size in sizes.split(",")
+def _across(picture: Picture) -> _Layout:
+    """Lay a picture out from left to right: three columns, their middles on one level."""
+    taken, made = _columns(picture)
+    reach = [y - column.middle for column in (taken, made) for y in (0.0, *column.lines)]
+    box = _box(picture, (min(reach), max(reach)), room=34)
+    x_taken = _MARGIN + taken.left
+    x_box = x_taken + max(taken.width + taken.room, taken.above + _SPACE)
+    x_out = x_box + box.width + _SPACE
+    x_made = x_out + made.room + made.left
+    middle = _MARGIN + max(taken.middle, made.middle, -box.top)
+    y_taken, y_made = middle - taken.middle, middle - made.middle
+    card, x_in = (x_box + box.card, middle), x_box + box.card - 18
+    ends = [(x_made - row.left - 5, y) for row, y in made.ends(y_made)]
+    routes = [
+        *(
+            ((x_taken + row.edge + 6, y), (x_in, y), (x_in, middle), card)
+            for row, y in taken.ends(y_taken)
+        ),
+        *(((card[0] + box.face, middle), (x_out, middle), (x_out, end[1]), end) for end in ends),
     ]
-    return f"{escape.escape(before + bracket)}{','.join(parts)}{closing}{escape.escape(rest)}"
+    parts = [at(x_box, middle, box.svg), _lines(routes)]
+    parts += [_head(*tip, "l-8 -4v8z") for tip in ([card] if taken.lines else []) + ends]
+    parts += taken.drawn(x_taken, y_taken, x_taken + taken.width + _SPACE)
+    parts += made.drawn(x_made, y_made, x_out + _SPACE)
+    below = max(taken.height - taken.middle, made.height - made.middle, box.bottom)
+    width = x_made + max(made.width, made.above) + _MARGIN
+    return _Layout(width, middle + below + _MARGIN, "".join(parts))
 
 
-# -- Blocks --------------------------------------------------------------------
+def _down(picture: Picture) -> _Layout:
+    """Lay a picture out from top to bottom; lines run down at the sides."""
+    taken, made = _columns(picture)
+    letters = max((len(_frame_label(picture, letter)) for letter in picture.sizes), default=0)
+    box = _box(picture, (0, 0), room=letters * SANS + 2 * _SPACE)
+    x_taken = _MARGIN + taken.left
+    x_in = x_taken + max(taken.width + taken.room, taken.above + _SPACE)
+    x_made = _MARGIN + made.room + made.left
+    x_end = x_made + max(made.width, made.above)
+    width = max(x_in, x_end, _MARGIN + box.width) + _MARGIN
+    x_box, x_card = (width - box.width) / 2, (width - box.width + box.face) / 2 + box.card
+    y_in = _MARGIN + taken.height + _SPACE
+    middle = y_in + 2 * _SPACE - box.top
+    y_out = middle + box.bottom + _SPACE
+    y_made = y_out + 2 * _SPACE
+    card = (x_card, middle - box.high)
+    ends = [(x_made - row.left - 5, y) for row, y in made.ends(y_made)]
+    start = (x_card, middle + _CARD / 2)
+    routes = [
+        *(
+            ((x_taken + row.edge + 6, y), (x_in, y), (x_in, y_in), (x_card, y_in), card)
+            for row, y in taken.ends(_MARGIN)
+        ),
+        *((start, (x_card, y_out), (_MARGIN, y_out), (_MARGIN, end[1]), end) for end in ends),
+    ]
+    parts = [at(x_box, middle, box.svg), _lines(routes)]
+    parts += [_head(*card, "l-4 -8h8z")] if taken.lines else []
+    parts += [_head(*end, "l-8 -4v8z") for end in ends]
+    parts += taken.drawn(x_taken, _MARGIN, x_taken + taken.width + _SPACE)
+    parts += made.drawn(x_made, y_made, _MARGIN + _SPACE)
+    return _Layout(width, y_made + made.height + _MARGIN, "".join(parts))
+
+
+# -- Columns of arrays ---------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class _Axis:
-    """An axis of a block: its length, its letter if it is mapped, and where its cells are."""
+class _Column:
+    """Arrays one below the other, and what is said at the line of each, above it and below."""
 
-    size: int
-    letter: str
-    cells: tuple[float, ...]
-    length: float
-    dots: float | None
+    rows: tuple[Drawing, ...]
+    said: tuple[tuple[str, str], ...]
 
+    @property
+    def left(self) -> float:
+        return max((row.left for row in self.rows), default=0)
 
-def _axis(size: int | str, sizes: Mapping[str, int]) -> _Axis:
-    letter = size if isinstance(size, str) else ""
-    number = sizes.get(size, 0) if isinstance(size, str) else size
-    step = _CELL + (_GAP if letter else 0)
-    if number <= _DRAWN:
-        cells = tuple(i * step for i in range(number))
-        return _Axis(number, letter, cells, max(number * step - (step - _CELL), 0), None)
-    dots = _FIRST * step + 5.0
-    last = dots + 12
-    return _Axis(number, letter, (*(i * step for i in range(_FIRST)), last), last + _CELL, dots)
+    @property
+    def width(self) -> float:
+        return max((row.width for row in self.rows), default=0)
 
+    @property
+    def above(self) -> float:
+        return max((row.above for row in self.rows), default=0)
 
-def _block(kind: Type, sizes: Mapping[str, int]) -> Drawing:
-    """Draw an array: its last axis to the right, the one before it down, the others behind."""
-    if kind.shape is None:
-        return Drawing(0, 0, 0, 0, "")
-    shape = [*kind.shape]
-    mapped = [i for i, size in enumerate(shape) if isinstance(size, str)]
-    # A vector of examples stands upright, as the rows of a matrix do.
-    columns = rows = sheets = _Axis(1, "", (0.0,), _CELL, None)
-    left = [*range(len(shape))]
-    if len(shape) > 1 or (shape and not mapped):
-        columns = _axis(shape[left.pop()], sizes)
-    if left:
-        rows = _axis(shape[left.pop()], sizes)
-    others = ""
-    if left:
-        behind = next((i for i in left if i in mapped), left[0])
-        left.remove(behind)
-        sheets = _axis(shape[behind], sizes)
-        others = " and ".join(str(shape[i]) for i in left)
-    return _grid(columns, rows, sheets, others, rank=len(shape))
+    @property
+    def height(self) -> float:
+        return sum(row.height for row in self.rows) + _ROW * max(len(self.rows) - 1, 0)
 
+    @property
+    def room(self) -> float:
+        """How long lines are where the words stand."""
+        widths = (max(len(above) * SANS, len(below) * MONO) for above, below in self.said)
+        return max(widths, default=-_SPACE) + 3 * _SPACE
 
-def _grid(columns: _Axis, rows: _Axis, sheets: _Axis, others: str, *, rank: int) -> Drawing:
-    """Draw the front sheet with its cells, the sheets behind it, and what the axes are called."""
-    labels_left = _label(rows) if rank > 1 or rows.letter else ""
-    x = len(labels_left) * _SANS + (12 if labels_left else 0)
-    depth = min(max(sheets.size, 1), 4) - 1
-    y = depth * _SHEET + (_LINE if rank > 2 else 0)  # noqa: PLR2004 - there is a third axis.
-    parts = []
-    for k in range(depth, 0, -1):
-        style = f"vg-d-edge vg-d-{sheets.letter}" if sheets.letter else "vg-d-edge"
-        parts.append(
-            f'<rect x="{x + k * _SHEET:g}" y="{y - k * _SHEET:g}" width="{columns.length:g}" '
-            f'height="{rows.length:g}" class="{style}"/>'
-        )
-    parts += _cells(columns, rows, sheets, x, y)
-    if labels_left:
-        parts.append(_bracket(rows, x - 5, y, labels_left, upright=True))
-    bottom = y + rows.length
-    if rank > 1 or (rank and not rows.letter):
-        parts.append(_bracket(columns, x, bottom + 5, _label(columns), upright=False))
-        bottom += _LINE + 3
-    if rank > 2:  # noqa: PLR2004
-        behind = _label(sheets) + (f", and {others}" if others else "")
-        style = f"vg-d-note vg-d-{sheets.letter}" if sheets.letter else "vg-d-note"
-        parts.append(_words(x + depth * _SHEET, y - depth * _SHEET - 5, behind, style))
-        x_label = x + depth * _SHEET + len(behind) * _SANS
-    else:
-        x_label = 0
-    width = max(x + columns.length + depth * _SHEET, x_label, x + len(_label(columns)) * _SANS)
-    edge = x + columns.length + depth * _SHEET
-    return Drawing(width, bottom, y + rows.length / 2, edge, "".join(parts))
+    @property
+    def tops(self) -> list[float]:
+        return [*itertools.accumulate((r.height + _ROW for r in self.rows[:-1]), initial=0.0)]
+
+    @property
+    def lines(self) -> list[float]:
+        """How far down the line of each array is."""
+        pairs = zip(self.tops, self.rows, self.said, strict=False)
+        return [top + row.middle for top, row, _ in pairs]
+
+    @property
+    def middle(self) -> float:
+        """How far down the line of the array in the middle is, or between the two there."""
+        return statistics.median(self.lines or [0.0])
+
+    def ends(self, y: float) -> Iterator[tuple[Drawing, float]]:
+        """Yield each array that has a line, and where the line is."""
+        for row, line in zip(self.rows, self.lines, strict=False):
+            yield row, y + line
+
+    def drawn(self, x: float, y: float, x_words: float) -> Iterator[str]:
+        """Yield the arrays at a place, and the words at their lines at theirs."""
+        for top, row in zip(self.tops, self.rows, strict=False):
+            yield at(x, y + top, row.svg)
+        for line, (above, below) in zip(self.lines, self.said, strict=True):
+            yield words(x_words, y + line - 6, above, "vg-d-note")
+            style = "vg-d-type" if "[" in below else "vg-d-note"
+            yield words(x_words, y + line + 15, below, style) if below else ""
 
 
-def _cells(columns: _Axis, rows: _Axis, sheets: _Axis, x: float, y: float) -> Iterable[str]:
-    """Yield the cells as one path for each colour: the first example's are filled."""
-    paths: dict[str, list[str]] = {}
-    for j, down in enumerate(rows.cells):
-        for i, right in enumerate(columns.cells):
-            first = [
-                axis.letter
-                for axis, k in ((sheets, 0), (rows, j), (columns, i))
-                if axis.letter and k == 0
-            ]
-            letters = [axis.letter for axis in (sheets, rows, columns) if axis.letter]
-            style = "vg-d-cell"
-            if letters:
-                style += f" vg-d-{min(letters)}"
-            # What belongs to the first example of every batch is one example's.
-            if letters and len(first) == len(letters):
-                style += " vg-d-first"
-            cell = f"M{x + right:g} {y + down:g}h{_CELL}v{_CELL}h-{_CELL}z"
-            paths.setdefault(style, []).append(cell)
-    for style, cells in paths.items():
-        yield f'<path class="{style}" d="{"".join(cells)}"/>'
-    if columns.dots is not None:
-        yield _words(x + columns.dots - 2, y + rows.length / 2 + 4, "⋯", "vg-d-note")
-    if rows.dots is not None:
-        yield _words(x + columns.length / 2 - 4, y + rows.dots + 9, "⋮", "vg-d-note")
+def _columns(picture: Picture) -> tuple[_Column, _Column]:
+    """Return the arguments and the results; what is shared is of one type on both sides."""
+    taken = [("one example", str(b.one)) if b.mapped else ("shared", "") for b in picture.arguments]
+    made = [
+        ("stacked", str(b.one)) if b.mapped else ("the same", "for all") for b in picture.results
+    ]
+
+    def column(blocks: tuple[Block, ...], said: list[tuple[str, str]]) -> _Column:
+        rows = [leaf(b.name or "result", b.whole, picture.sizes) for b in blocks[:_ROWS]]
+        if len(blocks) > _ROWS:
+            more = words(0, 12, f"… and {len(blocks) - _ROWS} more", "vg-d-note")
+            rows.append(Drawing(0, 0, LINE, 0, 0, 90, more))
+        return _Column(tuple(rows), tuple(said[:_ROWS]))
+
+    return column(picture.arguments, taken), column(picture.results, made)
 
 
-def _label(axis: _Axis) -> str:
-    size = f"{axis.size:,}"
-    return f"{axis.letter} = {size}" if axis.letter else size
+# -- The function and lines ----------------------------------------------------
 
 
-def _bracket(axis: _Axis, x: float, y: float, label: str, *, upright: bool) -> str:
-    """Draw what an axis is called; a mapped one has a bracket along it."""
-    style = f"vg-d-note vg-d-{axis.letter}" if axis.letter else "vg-d-note"
-    if upright:
-        line = f"M{x:g} {y:g}h-4v{axis.length:g}h4"
-        words = _words(x - 8, y + axis.length / 2 + 4, label, style, anchor="end")
-    else:
-        line = f"M{x:g} {y - 2:g}v4h{axis.length:g}v-4"
-        words = _words(x, y + 14, label, style)
-    bracket = f'<path class="vg-d-bracket vg-d-{axis.letter}" d="{line}"/>' if axis.letter else ""
-    return bracket + words
+_Point = tuple[float, float]
 
 
-# -- The function, arrows, words -----------------------------------------------
+@dataclass(frozen=True)
+class _Box:
+    """One example's function in its frames, drawn with the middle of its card at height 0.
+
+    `top` and `bottom` are those of the outermost frame, `card` is where the card begins, `face`
+    how wide it is and `high` how far it reaches up, with the cards behind it.
+    """
+
+    width: float
+    top: float
+    bottom: float
+    card: float
+    face: float
+    high: float
+    svg: str
 
 
-def _box_height(picture: Picture) -> float:
-    outer = max(len(picture.sizes) - 1, 0)
-    return (_HEAD + _FOOT) * outer + _HEAD + 68
+def _box(picture: Picture, reach: tuple[float, float], room: float) -> _Box:
+    """Draw one example's function on a card, with cards behind it, in a frame for each `vmap`.
+
+    `reach` is from where to where lines enter the frames, `room` what they need to get together.
+    """
+    shown = picture.name if len(picture.name) <= LONGEST else f"{picture.name[:LONGEST]}…"
+    wide = max(len(shown) * MONO + 24, 11 * SANS + 20)
+    left, right, top, bottom = 0.0, wide, -_CARD / 2, _CARD / 2
+    parts = [
+        _rectangle(left, top, right, bottom, "vg-d-f"),
+        words(wide / 2, -3, shown, "vg-d-name", "middle"),
+        words(wide / 2, 14, "one example", "vg-d-note", "middle"),
+    ]
+    # Behind the card of the function are those of the innermost `vmap`.
+    face, high = (edge + _behind([*picture.sizes.values()][-1:]) for edge in (wide, -top))
+    for letter, size in reversed([*picture.sizes.items()]):
+        stack = _behind([size])
+        behind = [
+            _rectangle(left + k, top - k, right + k, bottom - k, f"vg-d-card vg-d-{letter}")
+            for k in range(stack, 0, -_STACK)
+        ]
+        label = _frame_label(picture, letter)
+        left, room = left - room, _FRAME
+        right = max(right + stack + _FRAME, left + len(label) * SANS + 2 * _SPACE)
+        top, bottom = min(top - stack, reach[0] - 8) - 22, max(bottom, reach[1] + 8) + _FRAME
+        frame = _rectangle(left, top, right, bottom, f"vg-d-frame vg-d-{letter}")
+        name = words(left + _SPACE, top + 16, label, axis_style(letter))
+        parts = [frame, name, *behind, *parts]
+    return _Box(right - left, top, bottom, -left, face, high, at(-left, 0, "".join(parts)))
 
 
-def _box(picture: Picture, height: float) -> Drawing:
-    """Draw one example's function, in a stack of cards, in a frame for each vmap around it."""
-    shown = picture.name if len(picture.name) <= _LONGEST else f"{picture.name[:_LONGEST]}…"
-    letters = [*picture.sizes]
-    labels = [f"vmap {letter} = {picture.sizes[letter]:,}" for letter in letters]
-    inner = max([_BOX, len(shown) * _MONO + 24, *(len(label) * _SANS + 16 for label in labels)])
-    width = inner + 2 * 10 * len(letters)
-    parts = []
-    for level, (letter, label) in enumerate(zip(letters, labels, strict=True)):
-        x, y = 10 * level, _HEAD * level
-        high = height - y - _FOOT * level
-        parts.append(
-            f'<rect x="{x}" y="{y}" width="{width - 2 * x:g}" height="{high:g}" rx="6" '
-            f'class="vg-d-frame vg-d-{letter}"/>'
-            + _words(x + 9, y + 15, label, f"vg-d-note vg-d-{letter}")
-        )
-    outer = max(len(letters) - 1, 0)
-    # In the middle of the innermost frame, below its label, with room for the cards behind.
-    x, middle = 10 * len(letters), (_HEAD * (outer + 1) + height - _FOOT * outer) / 2
-    top = middle - 16
-    for k in (2, 1):
-        style = f"vg-d-card vg-d-{letters[-1]}" if letters else "vg-d-card"
-        parts.append(
-            f'<rect x="{x + 4 * k}" y="{top - 4 * k:g}" width="{inner - 12:g}" height="40" rx="4" '
-            f'class="{style}"/>'
-        )
-    parts.append(
-        f'<rect x="{x}" y="{top:g}" width="{inner - 12:g}" height="40" rx="4" class="vg-d-f"/>'
-        + _words(x + (inner - 12) / 2, top + 17, shown, "vg-d-name", anchor="middle")
-        + _words(x + (inner - 12) / 2, top + 32, "one example", "vg-d-note", anchor="middle")
-    )
-    return Drawing(width, height, middle, width, "".join(parts))
+def _behind(sizes: list[int]) -> int:
+    """Return how far the cards behind a card reach: as many as there are more examples, or two."""
+    return sum(_STACK * (min(max(size, 1), _CARDS) - 1) for size in sizes)
 
 
-def _arrow(start: float, end: float, y: float, above: str, below: str) -> str:
-    """Draw an arrow with words above it and a type below."""
+def _frame_label(picture: Picture, letter: str) -> str:
+    return f"vmap {letter} = {picture.sizes[letter]:,}"
+
+
+def _rectangle(left: float, top: float, right: float, bottom: float, style: str) -> str:
     return (
-        f'<path class="vg-d-arrow" d="M{start:g} {y:g}H{end - 6:g}"/>'
-        f'<path class="vg-d-head" d="M{end:g} {y:g}l-8 -4v8z"/>'
-        f"{_words(start + 4, y - 5, above, 'vg-d-note')}"
-        f"{_words(start + 4, y + 15, below, 'vg-d-type')}"
+        f'<rect x="{left:g}" y="{top:g}" width="{right - left:g}" height="{bottom - top:g}" '
+        f'rx="5" class="{style}"/>'
     )
 
 
-def _words(x: float, y: float, words: str, style: str, anchor: str = "") -> str:
-    where = f' text-anchor="{anchor}"' if anchor else ""
-    return f'<text x="{x:g}" y="{y:g}" class="{style}"{where}>{escape.escape(words)}</text>'
+def _lines(routes: Iterable[tuple[_Point, ...]]) -> str:
+    """Draw lines along points: one path, so that where they run together they are one line."""
+    return f'<path class="vg-d-line" d="{"".join(itertools.starmap(_route, routes))}"/>'
 
 
-def _at(x: float, y: float, svg: str) -> str:
-    return f'<g transform="translate({x:g} {y:g})">{svg}</g>' if svg else ""
+def _route(*points: _Point) -> str:
+    """Return a path along points, upright and level by turns, with round bends."""
+    path = "M{:g} {:g}".format(*points[0])
+    for (x0, y0), (x, y), (x1, y1) in zip(points, points[1:], points[2:], strict=False):
+        before, after = abs(x - x0) + abs(y - y0), abs(x1 - x) + abs(y1 - y)
+        if bend := min(_BEND, before / 2, after / 2):
+            enter, leave = bend / before, bend / after
+            path += f"L{x - (x - x0) * enter:g} {y - (y - y0) * enter:g}"
+            path += f"Q{x:g} {y:g} {x + (x1 - x) * leave:g} {y + (y1 - y) * leave:g}"
+    return path + "L{:g} {:g}".format(*points[-1])
+
+
+def _head(x: float, y: float, sides: str) -> str:
+    """Draw the head of an arrow whose tip is at a place."""
+    return f'<path class="vg-d-head" d="M{x:g} {y:g}{sides}"/>'

@@ -21,6 +21,7 @@ from vmapguide import (
     _hlo,
     _jaxpr,
     _names,
+    _numbering,
     _numbers,
     _read,
     _report,
@@ -39,7 +40,7 @@ class Side:
         same_jaxpr: whether its jaxpr is that of the first side, up to the names of variables, the
             order of independent equations, calls that are inlined, and the spelling of parameters.
         same_program: whether its compiled program is that of the first side; None if the texts
-            are equal but leave out constants that may differ.
+            are equal but leave out what may differ: large constants, and what callbacks do.
         leaves: how its results compare with those of the first side, which are what is expected;
             None if the arguments have no values.
 
@@ -221,19 +222,21 @@ def compare(
     sides = _errors.named_sides("compare", functions, named)
 
     def compare_call(*args: Any, **kwargs: Any) -> Comparison:
+        for name, f in sides.items():
+            _errors.check_call("compare", f, name, args, kwargs)
         leaves = jax.tree.leaves((args, kwargs))
-        made = {
-            name: _made(name, f, args, kwargs, known=not any(map(_is_type, leaves)))
-            for name, f in sides.items()
-        }
-        first = next(iter(made.values()))
-        names = _names.leaf_names(first.f, args, kwargs)
+        names = _names.leaf_names(next(iter(sides.values())), args, kwargs)
         for name, leaf in zip(names, leaves, strict=True):
             if 0 in getattr(leaf, "shape", ()):
                 raise ValueError(
                     f"compare: {name} is empty, {_errors.describe(leaf)}, and all functions are "
                     f"the same on nothing. Pass at least one example."
                 )
+        made = {
+            name: _made(name, f, args, kwargs, known=not any(map(_is_type, leaves)))
+            for name, f in sides.items()
+        }
+        first = next(iter(made.values()))
         _errors.check_structures("compare", {name: side.results for name, side in made.items()})
         alignments = [_align.align(first.flat, side.flat) for side in made.values()]
         made_sides = [
@@ -248,8 +251,8 @@ def compare(
             for (name, side), alignment in zip(made.items(), alignments, strict=True)
         ]
         folded = [
-            not side.same_program
-            and bool(getattr(made[side.name].jaxpr, "consts", ()))
+            side.same_program is False
+            and bool(getattr(made[side.name].flat, "consts", ()))
             and bool(_is_same_with_constants_as_arguments(first, made[side.name], leaves))
             for side in made_sides
         ]
@@ -262,7 +265,6 @@ def compare(
 
 
 def _made(name: str, f: Callable[..., Any], args: Any, kwargs: Any, *, known: bool) -> _Made:
-    _errors.check_call("compare", f, name, args, kwargs)
     with _errors.naming("compare", name, f, args, kwargs):
         jaxpr, results = jax.make_jaxpr(f, return_shape=True)(*args, **kwargs)
         compiled = _hlo.compiled(f, args, kwargs)
@@ -284,10 +286,13 @@ def _is_same_program(
 ) -> bool | None:
     if first.compiled.text != other.compiled.text:
         return False
-    # The texts leave out what is in large constants.
-    if same_jaxpr or not first.compiled.elided:
+    if same_jaxpr or not first.compiled.incomplete:
         return True
-    return _is_same_with_constants_as_arguments(first, other, leaves)
+    if _is_same_with_constants_as_arguments(first, other, leaves):
+        return True
+    # A program that returns something else is another one.
+    differs = not all(leaf.identical for leaf in _compared(first, other, None, None) or ())
+    return False if differs else None
 
 
 def _is_same_with_constants_as_arguments(
@@ -299,22 +304,22 @@ def _is_same_with_constants_as_arguments(
     """
     constants: list[Any] = []
     own = [
-        [_position(value, constants) for value in getattr(side.jaxpr, "consts", ())]
+        [_position(value, constants) for value in getattr(side.flat, "consts", ())]
         for side in (first, other)
     ]
     one, two = (
-        _hlo.with_constants_as_arguments(side.jaxpr, leaves, positions, constants)
+        _hlo.with_constants_as_arguments(side.flat, leaves, positions, constants)
         for side, positions in zip((first, other), own, strict=True)
     )
     if one.text != two.text:
         return False
-    return None if one.elided else True
+    return None if one.incomplete else True
 
 
 def _position(value: Any, constants: list[Any]) -> int:
     """Return where an array is among others, adding it if it is not."""
     for i, constant in enumerate(constants):
-        if constant is value or _numbers.compare_leaves("", constant, value).identical:
+        if constant is value or _numbering.digest(constant) == _numbering.digest(value):
             return i
     constants.append(value)
     return len(constants) - 1

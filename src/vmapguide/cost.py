@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
@@ -61,8 +61,10 @@ class Loop:
     Attributes:
         name: what the number of its trips is called: `n1`.
         source: the user's code that made it; None if it is not known.
-        inside: the names of the unknown loops around it.
-        flops: floating-point operations of one trip: body and condition.
+        inside: the names of the unknown loops around it. A loop that runs in different ones, as a
+            function does that is called in a loop and outside of it, is here once for each.
+        flops: floating-point operations of one trip, body and condition, as often as scans and
+            calls start the loop.
         transcendentals: functions such as `exp` in one trip.
         bytes: bytes read and written in one trip.
 
@@ -96,6 +98,7 @@ class XlaCost:
         results: bytes of the results.
         library_calls: whether the program calls functions that XLA does not look into.
         fuses: whether XLA has put several operations together.
+        loops: whether the program has loops, of whose bodies XLA counts one run.
 
     Example:
         >>> import jax, jax.numpy as jnp, vmapguide
@@ -113,6 +116,7 @@ class XlaCost:
     results: int | None
     library_calls: bool
     fuses: bool
+    loops: bool
 
 
 @dataclass(frozen=True, repr=False)
@@ -131,7 +135,8 @@ class Cost(_report.Shown):
         bytes: bytes read and written if every equation runs on its own, from and to memory.
         loops: the loops of unknown length.
         uncounted: how often operations occur of which it is not known what they cost.
-        steps: what each equation costs, or each step of an explanation.
+        steps: what each equation costs, or each step of an explanation. If that is not complete,
+            what each batched equation costs.
         sizes: of an explanation the sizes of the batch axes by their names.
 
     Example:
@@ -156,33 +161,23 @@ class Cost(_report.Shown):
     _compile: Callable[[], Any]
     _scans: tuple[int, ...]
 
-    @functools.cached_property
+    @property
     def xla(self) -> XlaCost | None:
         """What XLA says, or None if it cannot compile the function. Compiles at the first look."""
+        return self._answer[0]
+
+    @property
+    def xla_error(self) -> str | None:
+        """Why XLA cannot compile the function, or None if it can. Compiles at the first look."""
+        return self._answer[1]
+
+    @functools.cached_property
+    def _answer(self) -> tuple[XlaCost | None, str | None]:
         try:
-            compiled = self._compile()
-        except Exception:  # noqa: BLE001 - a collective without its axis, a kernel for a GPU.
-            return None
-        analysis = compiled.cost_analysis() or {}
-        memory = compiled.memory_analysis()
-        text = compiled.as_text() or ""
-
-        def said(key: str, otherwise: int | None = None) -> int | None:
-            value = analysis.get(key, otherwise)
-            return None if value is None or value < 0 else int(value)
-
-        # XLA leaves out what there is none of.
-        none = 0 if analysis else None
-        return XlaCost(
-            flops=said("flops", none),
-            transcendentals=said("transcendentals", none),
-            bytes=said("bytes accessed"),
-            temporary=getattr(memory, "temp_size_in_bytes", None),
-            arguments=getattr(memory, "argument_size_in_bytes", None),
-            results=getattr(memory, "output_size_in_bytes", None),
-            library_calls=" custom-call(" in text,
-            fuses=" fusion(" in text,
-        )
+            return _of_compiled(self._compile()), None
+        except Exception as error:  # noqa: BLE001 - a collective without its axis, a GPU's kernel.
+            first, *_ = str(error).strip().split("\n")
+            return None, f"{type(error).__name__}: {first}".removesuffix(": ")
 
     @property
     def differences(self) -> tuple[str, ...]:
@@ -195,8 +190,8 @@ class Cost(_report.Shown):
         Returns:
             A dictionary with the keys `schema` (`"vmapguide.cost/1"`), `name`, `flops`,
             `transcendentals`, `bytes`, `loops` (the fields of `Loop`), `uncounted`, `steps` (the
-            fields of `CostStep`), `sizes`, `xla` (the fields of `XlaCost`, or None) and
-            `differences`. A source has the fields of `Source` and its `expression`.
+            fields of `CostStep`), `sizes`, `xla` (the fields of `XlaCost`, or None), `xla_error`
+            and `differences`. A source has the fields of `Source` and its `expression`.
         """
         return {
             "schema": "vmapguide.cost/1",
@@ -209,6 +204,7 @@ class Cost(_report.Shown):
             "steps": [*map(_plain, self.steps)],
             "sizes": dict(self.sizes),
             "xla": self.xla and dataclasses.asdict(self.xla),
+            "xla_error": self.xla_error,
             "differences": list(self.differences),
         }
 
@@ -227,8 +223,34 @@ class Cost(_report.Shown):
             steps=self.steps,
             sizes=self.sizes,
             xla=self.xla,
+            xla_error=self.xla_error,
             scans=self._scans,
         )
+
+
+def _of_compiled(compiled: Any) -> XlaCost:
+    """Return what a compiled program says of itself."""
+    analysis = compiled.cost_analysis() or {}
+    memory = compiled.memory_analysis()
+    text = compiled.as_text() or ""
+
+    def said(key: str, otherwise: int | None = None) -> int | None:
+        value = analysis.get(key, otherwise)
+        return None if value is None or value < 0 else int(value)
+
+    # XLA leaves out what there is none of.
+    none = 0 if analysis else None
+    return XlaCost(
+        flops=said("flops", none),
+        transcendentals=said("transcendentals", none),
+        bytes=said("bytes accessed"),
+        temporary=getattr(memory, "temp_size_in_bytes", None),
+        arguments=getattr(memory, "argument_size_in_bytes", None),
+        results=getattr(memory, "output_size_in_bytes", None),
+        library_calls=" custom-call(" in text,
+        fuses=" fusion(" in text,
+        loops=" while(" in text,
+    )
 
 
 def _plain(value: CostStep | Loop) -> dict[str, object]:
@@ -239,8 +261,18 @@ def _plain(value: CostStep | Loop) -> dict[str, object]:
 @overload
 def cost(f: Explanation) -> Cost: ...
 @overload
-def cost(f: Callable[..., Any]) -> Callable[..., Cost]: ...
-def cost(f: Any) -> Any:
+def cost(
+    f: Callable[..., Any],
+    *,
+    static_argnums: int | Sequence[int] = (),
+    axis_env: Sequence[tuple[Any, int]] | None = None,
+) -> Callable[..., Cost]: ...
+def cost(
+    f: Any,
+    *,
+    static_argnums: int | Sequence[int] = (),
+    axis_env: Sequence[tuple[Any, int]] | None = None,
+) -> Any:
     """Make a function that counts what `f` costs, or count what an explanation's program costs.
 
     FLOPs, functions such as `exp`, and bytes are counted in the jaxpr, with the lengths of loops
@@ -251,13 +283,17 @@ def cost(f: Any) -> Any:
     Args:
         f: a function; or an `Explanation`, whose batched program is counted, step by step, beside
             what one example costs.
+        static_argnums: positions of arguments to pass to `f` as they are, untraced.
+        axis_env: names and sizes of axes that collectives in `f` refer to: `[("i", 8)]`. XLA does
+            not compile such a function on its own.
 
     Returns:
         A function of the arguments of `f`, arrays or `jax.ShapeDtypeStruct`s of any size, which
         returns a `Cost`. Of an explanation the `Cost` itself.
 
     Raises:
-        TypeError: if `f` is not a function, or the arguments do not fit it.
+        TypeError: if `f` is not a function, the arguments do not fit it, or an explanation comes
+            with `static_argnums` or `axis_env`.
         Exception: whatever `f` raises while it is traced, JAX's message unchanged, with a note
             that says what was being traced.
 
@@ -277,15 +313,22 @@ def cost(f: Any) -> Any:
     Golub and Van Loan's for linear algebra.
     """
     if isinstance(f, Explanation):
+        if static_argnums != () or axis_env is not None:
+            raise TypeError(
+                "cost: static_argnums and axis_env say how to trace a function, and an explanation "
+                "has been traced. Leave them out."
+            )
         return _of_explanation(f)
     _errors.check_function("cost", f)
     name = _names.transformed_name(f)
+    make_jaxpr = jax.make_jaxpr(f, static_argnums=static_argnums, axis_env=axis_env)
+    jitted = jax.jit(f, static_argnums=static_argnums)
 
     @functools.wraps(f)
     def cost_call(*args: Any, **kwargs: Any) -> Cost:
         _errors.check_call("cost", f, name, args, kwargs)
         with _errors.naming("cost", name, f, args, kwargs):
-            jaxpr = jax.make_jaxpr(f)(*args, **kwargs)
+            jaxpr = make_jaxpr(*args, **kwargs)
         _source.forget()
         counted = _counting.count(jaxpr)
         names = _names.leaf_names(f, args, kwargs)
@@ -296,7 +339,7 @@ def cost(f: Any) -> Any:
             steps=tuple(map(_step, counted.entries)),
             sizes={},
             call=", ".join(map("{}: {}".format, names, types)),
-            compile_=lambda: jax.jit(f).lower(*args, **kwargs).compile(),
+            compile_=lambda: jitted.lower(*args, **kwargs).compile(),
         )
 
     return cost_call
@@ -305,17 +348,7 @@ def cost(f: Any) -> Any:
 def _of_explanation(explanation: Explanation) -> Cost:
     """Count what an explanation's program costs, step by step."""
     counted = _counting.count(explanation.batched)
-    entries = _by_equation(counted.entries)
-    ones = _by_equation(_counting.count(explanation.per_example).entries)
-    steps = []
-    for step in explanation.steps:
-        made = [entry for eqn in step.batched for entry in entries.get(id(eqn), ())]
-        one = _total(ones.get(id(step.equation), ()))
-        name = step.equation.primitive.name
-        steps.append(_of_entries(name, step.source, made, one.flops + one.transcendentals))
-    if explanation.boundary:
-        made = [entry for eqn in explanation.boundary for entry in entries.get(id(eqn), ())]
-        steps.append(_of_entries("out_axes", None, made, 0))
+    steps = _steps(explanation, counted) if explanation.complete else map(_step, counted.entries)
 
     def compile_() -> Any:
         inner = explanation.batched.jaxpr
@@ -333,6 +366,20 @@ def _of_explanation(explanation: Explanation) -> Cost:
     )
 
 
+def _steps(explanation: Explanation, counted: _counting.Count) -> Iterator[CostStep]:
+    """Yield what each step costs, and what one example of it does."""
+    entries = _by_equation(counted.entries)
+    ones = _by_equation(_counting.count(explanation.per_example).entries)
+    for step in explanation.steps:
+        made = [entry for eqn in step.batched for entry in entries.get(id(eqn), ())]
+        one = _total(ones.get(id(step.equation), ()))
+        name = step.equation.primitive.name
+        yield _of_entries(name, step.source, made, one.flops + one.transcendentals)
+    if explanation.boundary:
+        made = [entry for eqn in explanation.boundary for entry in entries.get(id(eqn), ())]
+        yield _of_entries("out_axes", None, made, 0)
+
+
 def _cost(
     counted: _counting.Count,
     *,
@@ -348,15 +395,10 @@ def _cost(
         if entry.amount is None:
             primitive = entry.eqn.primitive.name
             uncounted[primitive] = uncounted.get(primitive, 0) + entry.times
-    loops = []
-    for loop, (eqn, outer, inside) in counted.unknown.items():
-        # What is in a loop inside this one is that loop's.
-        trip = _total(entry for entry in counted.entries if entry.loops[-1:] == (loop,))
-        loops.append(Loop(loop, _where(eqn, outer), inside, *_fields(trip)))
     return Cost(
         name,
         *_fields(known),
-        loops=tuple(loops),
+        loops=tuple(_loops(counted)),
         uncounted=uncounted,
         steps=steps,
         sizes=sizes,
@@ -364,6 +406,18 @@ def _cost(
         _compile=compile_,
         _scans=tuple(counted.scans),
     )
+
+
+def _loops(counted: _counting.Count) -> Iterator[Loop]:
+    """Yield the unknown loops. What is in a loop inside another one is the inner one's."""
+    trips: dict[str, dict[_counting.Loops, list[Entry]]] = {}
+    for entry in counted.entries:
+        if entry.loops:
+            trips.setdefault(entry.loops[-1], {}).setdefault(entry.loops, []).append(entry)
+    for name, (eqn, outer, inside) in counted.unknown.items():
+        # A loop with nothing in it has no entries, and is a loop all the same.
+        for (*around, _), entries in trips.get(name, {(*inside, name): []}).items():
+            yield Loop(name, _where(eqn, outer), tuple(around), *_fields(_total(entries)))
 
 
 def _step(entry: Entry) -> CostStep:

@@ -173,7 +173,7 @@ def diagram(
             found = _sourcemap.source_map(call)
         axes = _axes.find_axes(call, found)
         return Diagram(
-            name=_names.transformed_name(_innermost(f)),
+            name=_names.transformed_name(_inside(f, len(axes.sizes) - 1)),
             arguments=tuple(_arguments(call, found, axes)),
             results=tuple(_results(call, found, axes)),
             sizes=axes.sizes,
@@ -183,9 +183,11 @@ def diagram(
     return diagram_call
 
 
-def _innermost(f: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the function inside the vmaps that `f` itself is made of."""
-    while (variables := _names.vmap_variables(f)) is not None:
+def _inside(f: Callable[..., Any], levels: int) -> Callable[..., Any]:
+    """Return the function inside as many vmaps, which `f` itself is made of."""
+    for _ in range(levels):
+        variables = _names.vmap_variables(f)
+        assert variables is not None  # noqa: S101 - `_axes` has seen the `vmap`.
         f = variables["fun"]
     return f
 
@@ -195,9 +197,12 @@ def _arguments(
 ) -> Iterator[Block]:
     """Yield a block for every leaf; what is not an array is its type's name, and shared."""
     variables = iter(found.batched.jaxpr.invars)
-    for name, leaf, is_traced in zip(call.names, call.leaves, call.traced, strict=True):
+    positions = call.axes or [None] * len(call.leaves)
+    for name, leaf, is_traced, axis in zip(
+        call.names, call.leaves, call.traced, positions, strict=True
+    ):
         if is_traced:
-            yield _block(name, next(variables), axes)
+            yield _block(name, next(variables), axes, axis)
         else:
             yield Block(name, _errors.describe(leaf), None, None, mapped=False)
 
@@ -213,15 +218,20 @@ def _results(
         yield _block(path, var, axes, axis)
 
 
-def _block(name: str, atom: Any, axes: _axes.Axes, axis: int | None = None) -> Block:
-    """Return the block of a variable; `axis` says where a result has its batch axis."""
+def _block(name: str, atom: Any, axes: _axes.Axes, axis: int | None) -> Block:
+    """Return the block of a variable, which has its outermost batch axis at `axis`."""
     kind = _read.type_of(atom.aval)
-    shape = None if isinstance(atom, jec.Literal) else axes.shapes.get(atom)
-    if shape is None and axis is not None and kind.shape and axes.sizes:
-        # What is the same for all examples is repeated, and not known by its size.
-        named = list(kind.shape)
-        named[axis] = next(iter(axes.sizes))
-        shape = tuple(named)
-    whole = kind.shape if shape is None else shape
-    one = None if whole is None else tuple(size for size in whole if isinstance(size, int))
-    return Block(name, kind.dtype, whole, one, mapped=one != whole)
+    if kind.shape is None:
+        return Block(name, kind.dtype, None, None, mapped=False)
+    named = None if isinstance(atom, jec.Literal) else axes.shapes.get(atom)
+    outer, *inner = axes.sizes or [""]
+    # What a collective gathered has an axis of all examples which is no batch axis, and what is
+    # the same for all examples and repeated has a batch axis that is not known by its size.
+    whole = [
+        there if there in inner else size
+        for size, there in zip(kind.shape, named or kind.shape, strict=True)
+    ]
+    if axis is not None:
+        whole[axis] = outer
+    one = tuple(size for size in whole if isinstance(size, int))
+    return Block(name, kind.dtype, tuple(whole), one, mapped=len(one) < len(whole))

@@ -61,12 +61,8 @@ def test_no_repository_no_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.delenv(name, raising=False)
     app = Sphinx(DOCS, DOCS, tmp_path, tmp_path, "html", status=None, warning=None)
     assert app.config.html_theme_options["source_repository"] == ""
-    assert "sphinx_sitemap" not in app.extensions
 
 
-# sphinx-sitemap asks the environment for the application, and starts a process.
-@pytest.mark.filterwarnings("ignore:.*BuildEnvironment.app. is deprecated")
-@pytest.mark.filterwarnings("ignore:.*os.fork")
 def test_the_host_says_where_the_repository_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,7 +74,6 @@ def test_the_host_says_where_the_repository_is(
     options = app.config.html_theme_options
     assert options["source_repository"] == "https://code.example/some/where"
     assert app.config.html_baseurl == "https://pages.example/"
-    assert "sphinx_sitemap" in app.extensions
 
 
 def test_inventories_are_local(app: Sphinx) -> None:

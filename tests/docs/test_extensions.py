@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from llms import cell_parts
 from mathml import mathml
 from page_facts import CODE_LINES, WORDS, facts_line, reading_minutes
 from security import policy, secured
+from sitemap import sitemap
 
 
 class TestMathml:
@@ -168,6 +170,21 @@ class TestAccessibility:
         """It keeps it."""
         page = '<h1>Title</h1><article role="main">'
         assert amended(page) == page
+
+
+class TestSitemap:
+    """Addresses of pages, for search engines."""
+
+    def test_addresses(self) -> None:
+        """Each once, escaped, in a file that XML can read."""
+        made = sitemap(["https://pages.example/a.html", "https://pages.example/?a&b"])
+        urls = ET.fromstring(made.encode())  # noqa: S314 - our own.
+        found = [location.text for location in urls.iter() if location.tag.endswith("}loc")]
+        assert found == ["https://pages.example/a.html", "https://pages.example/?a&b"]
+
+    def test_only_where_there_are_addresses(self, site: Path) -> None:
+        """A local build has none."""
+        assert not (site / "sitemap.xml").exists()
 
 
 class TestSite:
