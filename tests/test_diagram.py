@@ -233,6 +233,9 @@ class TestPicture:
         diagram = vmapguide.diagram(layer, in_axes=(None, 0))(array(2, 5), array(3, 5))
         assert cells(diagram)["vg-d-cell"] == 10
         assert "shared" in texts(diagram)
+        diagram = vmapguide.diagram(lambda _, y: y, (0, None), None)(array(3, 5), array(4))
+        assert {"shared", "the same", "for all"} <= set(texts(diagram))
+        diagram = vmapguide.diagram(layer, in_axes=(None, 0))(array(2, 5), array(3, 5))
         assert texts(diagram).count("one example") == 2  # At the arrow, and in the function.
 
     def test_letters_and_sizes(self) -> None:
@@ -303,6 +306,33 @@ class TestPicture:
         (line,) = (p for p in root.iter(f"{SVG}path") if p.get("class") == "vg-d-line")
         assert len({y for _, y in re.findall(r"[ML]([\d.]+) ([\d.]+)", line.get("d", ""))}) == 1
 
+    def test_middles_of_columns(self) -> None:
+        """Of three arguments the second is on the level of the function, of two the gap between."""
+        for count, straight in ((3, True), (2, False)):
+            diagram = vmapguide.diagram(lambda *args: sum(args))(*[array(3, 5)] * count)
+            frame, *_, card = picture(diagram).iter(f"{SVG}rect")
+            top, high = (float(frame.get(key, 0)) for key in ("y", "height"))
+            (line,) = (p for p in picture(diagram).iter(f"{SVG}path") if "line" in str(p.attrib))
+            levels = [float(y) for _, y in re.findall(r"M([\d.]+) ([\d.]+)", line.get("d", ""))]
+            *arguments, result = levels
+            assert (result in arguments) == straight
+            assert result == pytest.approx((arguments[0] + arguments[-1]) / 2)
+            # Lines come in through the frame's side, not above or below it.
+            middle = float(card.get("y", 0)) + float(card.get("height", 0)) / 2
+            ends = [level - result + middle for level in arguments]
+            assert top < min(ends) < max(ends) < top + high
+
+    def test_vectors(self) -> None:
+        """One of examples stands upright, one that all share lies."""
+        diagram = vmapguide.diagram(lambda x, y: x + y, (0, None))(array(3), array(4))
+        examples, shared, _ = (
+            re.findall(r"M([\d.]+) ([\d.]+)", path.get("d", ""))
+            for path in picture(diagram).iter(f"{SVG}path")
+            if path.get("class") in {"vg-d-cell vg-d-B", "vg-d-cell"}
+        )
+        assert len({x for x, _ in examples}) == 1
+        assert len({y for _, y in shared}) == 1
+
     @pytest.mark.parametrize(("shape", "cards"), [((1, 5), 0), ((2, 5), 1), ((100, 5), 2)])
     def test_cards(self, shape: tuple[int, ...], cards: int) -> None:
         """Behind the function stand as many as there are more examples, up to two."""
@@ -319,6 +349,10 @@ class TestPicture:
         diagram = vmapguide.diagram(lambda x: x.sum())(array(3, 4, 5))
         assert cells(diagram)["vg-d-cell vg-d-B vg-d-first"] == 20 + 1
         assert cells(diagram)["vg-d-cell vg-d-B"] == 2 + 2
+        # Of 3 by 4 sheets two of each: two that are the first example's, two of the next.
+        diagram = vmapguide.diagram(lambda x: x.sum())(array(3, 4, 2, 2))
+        assert cells(diagram)["vg-d-cell vg-d-B vg-d-first"] == (4 + 1) + 1
+        assert cells(diagram)["vg-d-cell vg-d-B"] == 2 + 2
 
     def test_sheets_of_several_axes(self) -> None:
         """Their number is the product, and says so."""
@@ -332,6 +366,9 @@ class TestPicture:
         root = vmapguide.diagram(lambda p: p)(tree)
         assert "…ention_output']['kernel']" not in texts(root)
         assert any(shown.startswith("…") and "['kernel']" in shown for shown in texts(root))
+        # It ends before the function's frame: 24 characters of 13 px are about 190 px long.
+        (left, _), *_ = _corners(picture(root))
+        assert left > 16 + 190
         desc = picture(root).find(f"{SVG}desc")
         assert desc is not None
         assert "p['encoder']['attention_output']['kernel']" in (desc.text or "")

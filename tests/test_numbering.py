@@ -19,6 +19,7 @@ from vmapguide._numbering import New, Numbering, View
 
 
 S = jnp.arange(9.0).reshape(3, 3)
+U = S + 1
 R = jnp.arange(6.0).reshape(2, 3)
 V = jnp.arange(3.0)
 
@@ -166,10 +167,10 @@ OTHER: dict[str, tuple[Any, Any, tuple[Any, ...]]] = {
         lambda x: lax.cond(x[0, 0] > 0, jnp.cos, jnp.sin, x),
         (S,),
     ),
-    "what a call captured": (jax.jit(lambda x: x + S), jax.jit(lambda x: x + 2 * S), (S,)),
+    "what a call captured": (jax.jit(lambda x: x + S), jax.jit(lambda x: x + U), (S,)),
     "what a call in a loop captured": (
         scan(jax.jit(lambda c, x: c * x + S)),
-        scan(jax.jit(lambda c, x: c * x + S.T)),
+        scan(jax.jit(lambda c, x: c * x + U)),
         (S,),
     ),
     "one value of many": (
@@ -608,7 +609,7 @@ INCOMPLETE: dict[str, tuple[Any, Any, bool]] = {
 PRINTED = r"""HloModule jit_f, is_scheduled=true, entry_computation_layout={(f32[3]{0})->f32[3]{0}}
 
 FileNames
-1 "/home/me/f.py"
+1 "f.py"
 
 FunctionNames
 1 "f"

@@ -302,19 +302,19 @@ class _Column:
 
 def _columns(picture: Picture) -> tuple[_Column, _Column]:
     """Return the arguments and the results; what is shared is of one type on both sides."""
-    taken = [("one example", str(b.one)) if b.mapped else ("shared", "") for b in picture.arguments]
-    made = [
-        ("stacked", str(b.one)) if b.mapped else ("the same", "for all") for b in picture.results
-    ]
 
-    def column(blocks: tuple[Block, ...], said: list[tuple[str, str]]) -> _Column:
+    def column(blocks: tuple[Block, ...], own: str, shared: tuple[str, str]) -> _Column:
         rows = [leaf(b.name or "result", b.whole, picture.sizes) for b in blocks[:_ROWS]]
         if len(blocks) > _ROWS:
             more = words(0, 12, f"… and {len(blocks) - _ROWS} more", "vg-d-note")
             rows.append(Drawing(0, 0, LINE, 0, 0, 90, more))
-        return _Column(tuple(rows), tuple(said[:_ROWS]))
+        said = [(own, str(b.one)) if b.mapped else shared for b in blocks[:_ROWS]]
+        return _Column(tuple(rows), tuple(said))
 
-    return column(picture.arguments, taken), column(picture.results, made)
+    return (
+        column(picture.arguments, "one example", ("shared", "")),
+        column(picture.results, "stacked", ("the same", "for all")),
+    )
 
 
 # -- The function and lines ----------------------------------------------------
