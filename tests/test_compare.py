@@ -458,6 +458,14 @@ class TestNames:
             "mine",
         ]
 
+    def test_a_name_that_is_taken(self) -> None:
+        """No side is lost, whatever the names are."""
+        given: dict[str, Any] = {"named 2": named, "named": jnp.cos}
+        comparison = vmapguide.compare(named, named, **given)(X)
+        names = [side.name for side in comparison.sides]
+        assert names == ["named 3", "named 4", "named 2", "named"]
+        assert not comparison.sides[-1].same_numbers
+
 
 class TestErrors:
     """Bad input gets an error that names the side and the fix."""

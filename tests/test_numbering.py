@@ -187,6 +187,7 @@ OTHER: dict[str, tuple[Any, Any, tuple[Any, ...]]] = {
     "another callback": (called(lambda v: v + 1), called(lambda v: v * 2), (S,)),
     "another number in a callback": (called(lambda v: v + 1), called(lambda v: v + 2), (S,)),
     "what a callback captured": (scaled(2.0), scaled(3.0), (S,)),
+    "a zero with a sign that a callback captured": (scaled(0.0), scaled(-0.0), (S,)),
     "an array that a callback captured": (scaled(np.ones(3)), scaled(np.arange(3.0)), (S,)),
     "another object's method": (called(DOUBLE.apply), called(TRIPLE.apply), (S,)),
     "another object": (called(DOUBLE), called(TRIPLE), (S,)),

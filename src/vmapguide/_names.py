@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 import types
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -122,11 +123,15 @@ def vmap_variables(f: Callable[..., Any]) -> dict[str, Any] | None:
 
 def side_names(functions: Sequence[Callable[..., Any]], named: Iterable[str]) -> list[str]:
     """Return what to call functions that stand side by side: each by another name."""
+    # A name that was given stays as it is.
     names: list[str] = []
-    for name in (*map(transformed_name, functions), *named):
-        count = sum(other.partition(" ")[0] == name for other in names)
-        names.append(f"{name} {count + 1}" if count else name)
-    return names
+    taken = {*named}
+    for name in map(transformed_name, functions):
+        numbered = (f"{name} {number}" for number in itertools.count(2))
+        free = next(n for n in itertools.chain([name], numbered) if n not in taken)
+        names.append(free)
+        taken.add(free)
+    return [*names, *named]
 
 
 def transformed_name(f: Callable[..., Any]) -> str:
