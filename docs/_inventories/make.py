@@ -19,6 +19,7 @@ from pathlib import Path
 from types import ModuleType
 
 import jax
+import jax.custom_batching
 import jax.extend.core
 import numpy as np
 import sphinx.util.inventory
@@ -74,8 +75,13 @@ def numpy() -> Iterator[Entry]:
 
 def jax_() -> Iterator[Entry]:
     """Yield what JAX's reference describes of its public namespaces."""
-    for module in (jax, jax.numpy, jax.lax, jax.nn, jax.random, jax.tree, jax.extend.core):
+    modules = (
+        *(jax, jax.numpy, jax.lax, jax.nn, jax.random, jax.tree, jax.tree_util),
+        *(jax.custom_batching, jax.debug, jax.extend.core),
+    )
+    for module in modules:
         yield from members(module, module.__name__, "_autosummary/{name}.html")
+    yield from members(jax.errors, "jax.errors", "101/errors.html")
 
 
 def write(path: Path, project: str, version: str, entries: Iterator[Entry]) -> None:
