@@ -108,9 +108,18 @@ def corpus(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Measure what an explanation costs, side by side with plain tracing."""
+    """Measure what an explanation costs, side by side with plain tracing; for the status page."""
     install(session)
-    session.run("python", "benchmarks/explain.py", *session.posargs)
+    report = ["--json", str(DOCS / "project" / "explain-benchmark.json")]
+    session.run("python", "benchmarks/explain.py", *report, *session.posargs)
+
+
+@nox.session(name="bench-docs", default=False)
+def bench_docs(session: nox.Session) -> None:
+    """Measure what building the guide takes, side by side with plain Sphinx."""
+    install(session, "docs")
+    report = ["--json", str(DOCS / "project" / "build-benchmark.json")]
+    session.run("python", "benchmarks/site.py", *report, *session.posargs)
 
 
 @nox.session(default=False)

@@ -41,6 +41,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+from machine import surroundings
 
 import vmapguide
 from vmapguide import _jaxpr
@@ -341,9 +342,7 @@ def main() -> None:
     )
     if options.json:
         report = {
-            "python": python,
-            "jax": jax.__version__,
-            "vmapguide": vmapguide.__version__,
+            **surroundings(),
             "rounds": options.rounds,
             "cases": [asdict(result) for result in results],
             "import": {"jax_ms": jax_alone, "added_ms": added},

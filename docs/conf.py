@@ -24,10 +24,15 @@ html_baseurl = os.environ.get("READTHEDOCS_CANONICAL_URL") or os.environ.get("PA
 extensions = [
     *("myst_nb", "sphinx.ext.autodoc", "sphinx.ext.intersphinx", "sphinx.ext.napoleon"),
     *("notfound.extension", "sphinx_codeautolink", "sphinx_copybutton", "sphinx_design"),
-    *("sphinxext.opengraph", "vmapguide.sphinx"),
+    "vmapguide.sphinx",
     *("accessibility", "execution", "figures", "llms", "mathml", "notebooks"),
-    *("page_facts", "security", "sitemap", "terms"),
+    *("page_facts", "running", "security", "sitemap", "terms"),
 ]
+if html_baseurl:
+    # What a link to a page looks like elsewhere. It draws pictures, which takes Matplotlib and time.
+    extensions.append("sphinxext.opengraph")
+    ogp_site_url = html_baseurl
+    ogp_social_cards = {"line_color": "#9a3412", "image": None}
 exclude_patterns = ["_build", "_inventories", "_ext", "_kernel"]
 templates_path = ["_templates"]
 default_role = "code"
@@ -35,13 +40,10 @@ nitpicky = True
 
 # -- Executed pages: https://myst-nb.readthedocs.io --------------------------
 
-# On a server every page runs anew. Here it runs when it, JAX, the package or the kernel's
-# configuration changed: the extension "execution" puts them into the path of the cache.
-nb_execution_mode = "force" if os.environ.get("CI") else "cache"
+# A page runs when it, JAX, the package or the kernel's configuration changed: the extension
+# "execution" puts them into the path of the cache. The extension "running" runs it.
+nb_execution_mode = "cache"
 nb_execution_timeout = 120
-# A failing cell is a warning, so -W fails the build, but the other pages are still built; its
-# traceback goes to the log.
-nb_execution_show_tb = True
 nb_merge_streams = True
 nb_render_markdown_format = "myst"
 nb_code_prompt_show = "Show the {type}"
@@ -85,7 +87,6 @@ html_title = "vmapguide"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_js_files = ["site.js"]
-html_copy_source = False
 html_favicon = "_static/favicon.svg"
 # Search finds more, and the page's layout has styles that the security policy forbids.
 html_use_index = False
@@ -99,12 +100,10 @@ copybutton_selector = "div:not(.output) > div.highlight pre"
 _repository = os.environ.get("READTHEDOCS_GIT_CLONE_URL", "").removesuffix(".git")
 if "GITHUB_REPOSITORY" in os.environ:
     _repository = f"{os.environ['GITHUB_SERVER_URL']}/{os.environ['GITHUB_REPOSITORY']}"
-ogp_site_url = html_baseurl
-ogp_social_cards = {"enable": bool(html_baseurl)}
 notfound_urls_prefix = urlsplit(html_baseurl).path or "/"
 html_theme_options = {
     "source_repository": _repository,
     "source_branch": os.environ.get("GITHUB_REF_NAME", "main"),
     "source_directory": "docs/",
-    "top_of_page_buttons": ["view", "edit"] if _repository else [],
+    "top_of_page_buttons": ["view", *(["edit"] if _repository else [])],
 }

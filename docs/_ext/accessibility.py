@@ -36,7 +36,7 @@ def amended(page: str) -> str:
 
 def amend(app: Sphinx, error: Exception | None) -> None:
     """Amend the pages that this build has written."""
-    if error or app.builder.format != "html":
+    if error or app.builder.name != "html":
         return
     for path in Path(app.outdir).rglob("*.html"):
         page = path.read_text("utf-8")

@@ -1,6 +1,7 @@
-"""Running the pages: the kernel's surroundings, the cache's key, and pages that failed.
+"""What pages run in: the kernel's surroundings, and the key of the cache of what they print.
 
-See https://myst-nb.readthedocs.io/en/latest/computation/execute.html for what MyST-NB does.
+See https://myst-nb.readthedocs.io/en/latest/computation/execute.html for what MyST-NB does, and the
+extension `running` for how pages are run.
 """
 
 from __future__ import annotations
@@ -13,11 +14,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from jupyter_cache import get_cache
-from myst_nb.sphinx_ import NbMetadataCollector
 from sphinx.application import Sphinx
 from sphinx.config import Config
-from sphinx.environment import BuildEnvironment
 
 import vmapguide
 
@@ -61,35 +59,17 @@ def set_cache_path(app: Sphinx, config: Config) -> None:
 
 
 def prepare_kernels(app: Sphinx) -> None:
-    """Set the environment that kernels inherit, and create the cache before workers fork.
-
-    Two workers that create the cache's database at one time crash: sphinx-doc/sphinx#12481.
-    """
+    """Set the environment that kernels inherit. On a server, nothing is taken from a cache."""
     profile = Path(app.outdir).parent / "ipython" / "profile_default"
     profile.mkdir(parents=True, exist_ok=True)
     shutil.copy(KERNEL / "ipython_kernel_config.py", profile)
     os.environ.update(SURROUNDINGS, IPYTHONDIR=str(profile.parent))
-    if app.config.nb_execution_mode == "cache":
-        cache = get_cache(app.config.nb_execution_cache_path)
-        cache.list_cache_records()
-        cache.db.dispose()  # A connection must not be carried over into workers.
-
-
-def reread_failed(
-    app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
-) -> list[str]:
-    """Run again what failed last time.
-
-    Sphinx keeps what it has read, so without this a second build of a broken page would pass.
-    """
-    del app, added, changed, removed
-    outcomes = {name: NbMetadataCollector.get_exec_data(env, name) for name in env.all_docs}
-    return [name for name, outcome in outcomes.items() if outcome and not outcome["succeeded"]]
+    if os.environ.get("CI"):
+        shutil.rmtree(app.config.nb_execution_cache_path, ignore_errors=True)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension with Sphinx."""
     app.connect("config-inited", set_cache_path)
     app.connect("builder-inited", prepare_kernels)
-    app.connect("env-get-outdated", reread_failed)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

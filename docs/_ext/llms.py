@@ -14,6 +14,7 @@ from typing import Any
 import nbformat
 from docutils import nodes
 from notebooks import glued, plain_markdown
+from page_facts import summary
 from sphinx.application import Sphinx
 from sphinx.builders.text import TextBuilder
 from sphinx.writers.text import TextTranslator
@@ -77,9 +78,10 @@ def output_parts(output: Any) -> Iterator[str]:
         yield f"```text\n{text}\n```"
 
 
-def write(app: Sphinx, error: Exception | None) -> None:
-    """Write both files beside the site's landing page."""
-    if error or app.builder.format != "html":
+def write(app: Sphinx, error: Exception | None, changed: set[str]) -> None:
+    """Write both files beside the site's landing page, if a page has changed."""
+    index_path, full_path = (Path(app.outdir, name) for name in ("llms.txt", "llms-full.txt"))
+    if error or app.builder.name != "html" or (full_path.exists() and not changed):
         return
     base = app.config.html_baseurl
     index = [f"# {app.config.html_title}", "", f"> {ABOUT}", ""]
@@ -87,21 +89,15 @@ def write(app: Sphinx, error: Exception | None) -> None:
     for docname in pages(app):
         title = app.env.titles[docname].astext()
         address = f"{base}{app.builder.get_target_uri(docname)}"
-        index.append(f"- [{title}]({address}): {summary(app, docname)}")
+        index.append(f"- [{title}]({address}): {summary(app.env.get_doctree(docname))}")
         full.append(f"<!-- {docname} -->\n\n{page_text(app, docname).strip()}")
-    Path(app.outdir, "llms.txt").write_text("\n".join(index) + "\n", "utf-8")
-    Path(app.outdir, "llms-full.txt").write_text("\n\n\n".join(full) + "\n", "utf-8")
-
-
-def summary(app: Sphinx, docname: str) -> str:
-    """Return the first paragraph of a page: the question that it answers."""
-    for paragraph in app.env.get_doctree(docname).findall(nodes.paragraph):
-        if "page-facts" not in paragraph["classes"]:
-            return " ".join(paragraph.astext().split())
-    return ""
+    index_path.write_text("\n".join(index) + "\n", "utf-8")
+    full_path.write_text("\n\n\n".join(full) + "\n", "utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension with Sphinx."""
-    app.connect("build-finished", write)
+    changed: set[str] = set()
+    app.connect("doctree-resolved", lambda _app, _doctree, docname: changed.add(docname))
+    app.connect("build-finished", lambda app, error: write(app, error, changed))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -2,7 +2,8 @@
 
 MyST-NB writes the executed notebook of a page. Here it is made readable in Jupyter, where MyST's
 roles mean nothing, rid of the cells that the page does not show either (its checks, which need
-MyST-NB), and linked to from below the page's title.
+MyST-NB), and linked to from below the page's title. If the build knows its repository on GitHub, the
+page also opens in Colab, from the branch `notebooks` that .github/workflows/ci.yml fills.
 """
 
 from __future__ import annotations
@@ -24,6 +25,15 @@ ROLE = re.compile(r"\{(?P<role>[\w:+-]+)\}`(?P<text>[^`<]+?)\s*(?:<(?P<target>[^
 INSTALL = (
     "This page is a notebook of **vmapguide**. It needs `vmapguide` and `matplotlib` installed."
 )
+
+
+# Colab, and a Jupyter elsewhere, have JAX and no vmapguide.
+SETUP = """import importlib.util
+
+if importlib.util.find_spec("vmapguide") is None:
+    %pip install --quiet "vmapguide[plot] @ git+{repository}"
+"""
+COLAB = "https://colab.research.google.com/github/{name}/blob/notebooks/{docname}.ipynb"
 
 
 def plain_markdown(text: str, numbers: dict[str, str]) -> str:
@@ -63,7 +73,13 @@ def add_download(app: Sphinx, doctree: nodes.document) -> None:
     for cell in cells:
         if cell.cell_type == "markdown":
             cell.source = plain_markdown(cell.source, numbers)
-    notebook.cells = [nbformat.v4.new_markdown_cell(INSTALL, id="install"), *cells]
+    opening = [nbformat.v4.new_markdown_cell(INSTALL, id="install")]
+    repository = app.config.html_theme_options.get("source_repository", "")
+    on_github = re.fullmatch(r"https://github\.com/(?P<name>[^/]+/[^/]+)", repository)
+    if on_github:
+        code = SETUP.format(repository=repository).strip()
+        opening.append(nbformat.v4.new_code_cell(code, id="setup"))
+    notebook.cells = [*opening, *cells]
     target = Path(app.outdir).parent / "notebooks" / f"{docname}.ipynb"
     target.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, target)
@@ -71,6 +87,9 @@ def add_download(app: Sphinx, doctree: nodes.document) -> None:
     link += nodes.inline("", "Download this page as a notebook")
     line = facts_line(doctree)
     line += [nodes.Text(" · ")] * bool(line.children) + [link]
+    if on_github:
+        address = COLAB.format(name=on_github["name"], docname=docname)
+        line += [nodes.Text(" · "), nodes.reference("", "Open in Colab", refuri=address)]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 """A line below each page's title: how long it reads, what it ran with, its notebook.
 
-The notebook is linked to by the extension `notebooks`, which fills the same line.
+The notebook is linked to by the extension `notebooks`, which fills the same line. What the page says
+of itself to search engines is its first paragraph, the question it answers.
 """
 
 from __future__ import annotations
 
+import html
 import platform
 from importlib import metadata
 from typing import Any
@@ -17,6 +19,10 @@ from sphinx.application import Sphinx
 # Words of English prose a minute (Brysbaert, How many words do we read per minute?, 2019), and
 # lines of code, which nobody seems to have measured.
 WORDS, CODE_LINES = 238, 20
+
+
+class Facts(nodes.Admonition, nodes.paragraph):  # type: ignore[misc]
+    """The line. As a kind of admonition, nothing takes it for the first words of the page."""
 
 
 def reading_minutes(doctree: nodes.document) -> int:
@@ -38,15 +44,31 @@ def _parents(node: nodes.Node) -> Any:
         yield node
 
 
-def facts_line(doctree: nodes.document) -> nodes.paragraph:
+def facts_line(doctree: nodes.document) -> Facts:
     """Return the line below the title, a new one if there is none yet."""
-    for paragraph in doctree.findall(nodes.paragraph):
-        if "page-facts" in paragraph["classes"]:
-            return paragraph
+    for line in doctree.findall(Facts):
+        return line
     title = next(iter(doctree.findall(nodes.title)))
-    paragraph = nodes.paragraph("", "", classes=["page-facts"])
-    title.parent.insert(title.parent.index(title) + 1, paragraph)
-    return paragraph
+    line = Facts("", "", classes=["page-facts"])
+    title.parent.insert(title.parent.index(title) + 1, line)
+    return line
+
+
+def summary(doctree: nodes.document) -> str:
+    """Return the first paragraph of a page: the question that it answers."""
+    for paragraph in doctree.findall(nodes.paragraph):
+        if not isinstance(paragraph, Facts):
+            return " ".join(paragraph.astext().split())
+    return ""
+
+
+def describe(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Give the page its description."""
+    del app, pagename, templatename
+    if doctree and (text := summary(doctree)):
+        context["metatags"] += f'<meta name="description" content="{html.escape(text)}">\n'
 
 
 def add_facts(app: Sphinx, doctree: nodes.document) -> None:
@@ -66,4 +88,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension with Sphinx."""
     # Before `notebooks`, which adds to the line.
     app.connect("doctree-read", add_facts, priority=300)
+    # Before the extension for OpenGraph, which leaves a description alone.
+    app.connect("html-page-context", describe, priority=400)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -63,7 +63,7 @@ def secured(page: str) -> str:
 
 def secure(app: Sphinx, error: Exception | None) -> None:
     """Write the policy into every page that this build has written."""
-    if error or app.builder.format != "html":
+    if error or app.builder.name != "html":
         return
     for path in Path(app.outdir).rglob("*.html"):
         page = path.read_text("utf-8")

@@ -1,7 +1,13 @@
-"""Terms show their definition under the pointer: a link to the glossary says what it leads to."""
+"""Terms show their definition, under the pointer and to the keyboard: a link to the glossary says
+what it leads to.
+
+The definition stands beside the link and the stylesheet shows it, so it needs no script; one in
+site.js takes it away on Escape (https://www.w3.org/WAI/WCAG22/Understanding/content-on-hover-or-focus).
+"""
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 from docutils import nodes
@@ -10,20 +16,20 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 
 
 class Definitions(SphinxPostTransform):
-    """Give every link to a term its definition as a tooltip."""
+    """Put beside every link to a term its definition."""
 
     default_priority = 20  # After references have been resolved.
-    formats = ("html",)
+    builders = ("html",)
 
     def run(self, **kwargs: Any) -> None:
         """Edit the page."""
         del kwargs
-        for link in self.document.findall(nodes.reference):
+        for number, link in enumerate(list(self.document.findall(nodes.reference))):
             if any("std-term" in node["classes"] for node in link.findall(nodes.inline)):
                 docname, _, term = link.get("refuri", "").partition("#")
                 definition = self.definition(docname, term or link.get("refid", ""))
                 if definition:
-                    link["reftitle"] = definition
+                    link.replace_self(explained(link, f"definition-{number}", definition))
 
     def definition(self, address: str, term: str) -> str:
         """Return what the glossary says about a term."""
@@ -36,6 +42,24 @@ class Definitions(SphinxPostTransform):
             if any(term in node["ids"] for node in item.findall(nodes.term)):
                 return " ".join(next(item.findall(nodes.definition)).astext().split())
         return ""
+
+
+def explained(link: nodes.reference, identifier: str, definition: str) -> list[nodes.Node]:
+    """Return a link with a definition beside it. Its words stay words, which search finds."""
+    address = html.escape(link.get("refuri") or f"#{link['refid']}")
+    opening = (
+        f'<span class="term"><a class="reference internal" href="{address}"'
+        f' aria-describedby="{identifier}">'
+    )
+    closing = (
+        f'</a><span class="term-definition" role="tooltip" id="{identifier}">'
+        f"{html.escape(definition)}</span></span>"
+    )
+    return [
+        nodes.raw("", opening, format="html"),
+        *link.children,
+        nodes.raw("", closing, format="html"),
+    ]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

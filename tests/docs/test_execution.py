@@ -11,14 +11,17 @@ import pytest
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 
+COLOUR = re.compile(r"\x1b\[[\d;]*[mK]")
+
 CONF = f"""
-import sys
+import os, sys
 sys.path.insert(0, {str(DOCS / "_ext")!r})
+import execution
 project = "a small site"
-extensions = ["myst_nb", "vmapguide.sphinx", "execution", "figures", "notebooks"]
+extensions = ["myst_nb", "vmapguide.sphinx", "execution", "figures", "notebooks", "running"]
 exclude_patterns = ["_build"]
+execution.SURROUNDINGS["TEST"] = os.environ.get("VMAPGUIDE_TEST_FINGERPRINT", "")
 nb_execution_mode = "cache"
-nb_execution_show_tb = True
 html_theme = "basic"
 """
 
@@ -46,16 +49,25 @@ class Site:
     def write(self, name: str, text: str) -> None:
         (self.folder / f"{name}.md").write_text(text)
 
+    def lines(self, name: str) -> list[str]:
+        return (self.folder / f"{name}.md").read_text().splitlines()
+
+    def ran(self, result: subprocess.CompletedProcess[str]) -> list[str]:
+        return re.findall(r"running pages\.\.\. .*?(\w+) \([\d.]+ s\)", result.stdout)
+
     def html(self, name: str) -> str:
         return (self.folder / "_build" / "html" / f"{name}.html").read_text()
 
-    def build(self) -> subprocess.CompletedProcess[str]:
-        options = ["-n", "-W", "-T", "--keep-going", "-j", "2", "--color"]
+    def build(self, *more: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        options = ["-n", "-W", "-T", "--keep-going", "-j", "2", "--color", *more]
         command = [sys.executable, "-m", "sphinx", *options, ".", "_build/html"]
-        environment = {**os.environ, "COLUMNS": "200"}
-        return subprocess.run(
+        environment = {**os.environ, "COLUMNS": "200", "CI": "", **variables}
+        result = subprocess.run(
             command, check=False, cwd=self.folder, env=environment, capture_output=True, text=True
         )
+        # As a terminal shows them.
+        result.stdout, result.stderr = (COLOUR.sub("", s) for s in (result.stdout, result.stderr))
+        return result
 
 
 @pytest.fixture(scope="module", name="site")
@@ -64,22 +76,47 @@ def _site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 
 def test_a_failing_cell_fails_the_build_and_the_others_are_built(site: Site) -> None:
-    """The page, its cell and its message are named; the rest of the site is there."""
+    """The page, its line, its cell and its message are named; the rest of the site is there."""
     site.write("good", page("Good", "print('executed', 6 * 7)"))
-    site.write("bad", page("Bad", "x = 1", "assert x == 2, 'the claim is false'"))
+    claim = "def claim():\n    assert x == 2, 'it is false'"
+    options = ":tags: [hide-output]\n"
+    site.write("bad", page("Bad", "x = 1", f"{options}{claim}\nclaim()", "print('unreached')"))
     result = site.build()
     assert result.returncode != 0
-    assert re.search(r"bad\.md.*Executing notebook failed", result.stderr)
-    assert "assert x == 2" in result.stderr
-    assert "AssertionError: the claim is false" in result.stderr
+    (line,) = [n for n, text in enumerate(site.lines("bad"), start=1) if text == "claim()"]
+    expected = rf"bad\.md:{line}: .*cell 2 failed at `claim\(\)`: AssertionError: it is false"
+    assert re.search(expected, result.stderr)
+    assert "AssertionError" in site.html("bad")
+    assert "unreached" in site.html("bad")
     assert "executed 42" in site.html("good")
+    assert re.search(r"running pages\.\.\. .*\[ 50%\] .*\b(good|bad) \([\d.]+ s\)", result.stdout)
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (("1 + 1", "1 +"), r"bad\.md:\d+: .*cell 2 failed at `1 \+`: SyntaxError: invalid syntax"),
+        (("import os\nos._exit(1)",), r"bad\.md:\d+: .*cell 1 failed at `.*`: its kernel died"),
+        (("import time", "time.sleep(60)"), r"cell 2 failed at `time.*`: it ran longer than 5 s"),
+    ],
+    ids=["syntax", "dead kernel", "timeout"],
+)
+def test_what_else_can_fail(site: Site, cells: tuple[str, ...], expected: str) -> None:
+    """Code that is none, a kernel that dies, a cell that does not end."""
+    site.write("bad", page("Bad", *cells))
+    result = site.build("-D", "nb_execution_timeout=5")
+    assert result.returncode != 0
+    assert re.search(expected, result.stderr)
 
 
 def test_it_fails_again_when_nothing_changed(site: Site) -> None:
     """A second build does not forget what was wrong."""
+    site.write("bad", page("Bad", "x = 1", "assert x == 2, 'the claim is false'"))
+    assert site.build().returncode != 0
     result = site.build()
     assert result.returncode != 0
     assert "the claim is false" in result.stderr
+    assert len(site.ran(result)) == 1
 
 
 def test_the_repaired_page_passes_and_nothing_else_runs(site: Site) -> None:
@@ -87,14 +124,37 @@ def test_the_repaired_page_passes_and_nothing_else_runs(site: Site) -> None:
     site.write("bad", page("Bad", "x = 2", "assert x == 2, 'the claim is false'"))
     result = site.build()
     assert result.returncode == 0, result.stderr
-    assert result.stdout.count("Executed notebook in") == 1
+    assert site.ran(result) == ["bad"]
+
+
+def test_changed_prose_runs_nothing(site: Site) -> None:
+    """The cells are as they were; the page is built anew from what they printed."""
+    site.write("bad", page("Better", "x = 2", "assert x == 2, 'the claim is false'"))
+    result = site.build()
+    assert result.returncode == 0, result.stderr
+    assert site.ran(result) == []
+    assert "Better" in site.html("bad")
 
 
 def test_a_build_without_changes_runs_nothing(site: Site) -> None:
     """Nothing changed, nothing runs."""
     result = site.build()
     assert result.returncode == 0, result.stderr
-    assert "Execut" not in result.stdout
+    assert site.ran(result) == []
+
+
+def test_another_package_or_jax_runs_everything(site: Site) -> None:
+    """What stands on a page depends on them, so pages of another fingerprint are not reused."""
+    result = site.build(VMAPGUIDE_TEST_FINGERPRINT="another")
+    assert result.returncode == 0, result.stderr
+    assert sorted(site.ran(result)) == ["bad", "good"]
+
+
+def test_on_a_server_nothing_comes_from_a_cache(site: Site) -> None:
+    """Where CI is set, a page that is read runs, also if another build has run it."""
+    result = site.build("-E", CI="true")
+    assert result.returncode == 0, result.stderr
+    assert sorted(site.ran(result)) == ["bad", "good"]
 
 
 def test_pages_show_no_paths_and_no_colour_codes(site: Site) -> None:

@@ -1,0 +1,192 @@
+"""Runs the pages that need it before Sphinx reads them: several at a time, the long ones first.
+
+MyST-NB runs a page when Sphinx reads it, and Sphinx deals the pages out to its processes before it
+knows how long each takes. Here they are taken from one queue, by as many kernels as `sphinx-build
+-j` says, and what they print goes into the cache, where MyST-NB finds it. Only this process writes
+there: a cache made by two at one time breaks (sphinx-doc/sphinx#12481).
+
+A cell that fails is a warning with its page, line and message. The page is built as far as it came,
+and runs again next time.
+"""
+
+from __future__ import annotations
+
+import logging as python_logging
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
+from myst_nb.core.read import create_nb_reader
+from myst_nb.sphinx_ import NbMetadataCollector
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util import logging
+from sphinx.util.display import status_iterator
+
+
+logger = logging.getLogger(__name__)
+
+# Asked of a kernel in which a cell has failed: the line of the cell.
+WHERE = """if True:
+    import sys, traceback
+    frames = traceback.walk_tb(sys.last_traceback)
+    lines = [line for frame, line in frames if frame.f_code.co_name == "<module>"]
+    print(lines[0] if lines else getattr(sys.last_value, "lineno", 1))  # Or it is no Python.
+"""
+
+
+@dataclass
+class Page:
+    """A page on its way through a kernel."""
+
+    docname: str
+    path: Path
+    notebook: Any
+    seconds: float = 0.0
+    cell: int = 0
+    line: int = 1  # Within the cell.
+    failure: str = ""
+
+
+def pages(env: BuildEnvironment, docnames: list[str]) -> Iterator[Page]:
+    """Yield the pages that have cells to run, as MyST-NB will read them."""
+    for docname in docnames:
+        path = Path(env.doc2path(docname))
+        text = path.read_text("utf-8")
+        reader = create_nb_reader(str(path), env.myst_config, env.mystnb_config, text)
+        if reader is not None:
+            yield Page(docname, path, reader.read(text))
+
+
+def run(page: Page, timeout: int) -> Page:
+    """Run a page's cells in a kernel of its own; what they print is put into its notebook."""
+
+    def started(cell: Any, cell_index: int) -> None:
+        del cell
+        page.cell = cell_index
+
+    async def failed(cell: Any, cell_index: int, execute_reply: Any) -> None:
+        del execute_reply
+        if "raises-exception" not in cell.metadata.get("tags", ()):
+            probe = nbformat.v4.new_code_cell(WHERE)
+            await client.async_execute_cell(probe, cell_index, store_history=False)
+            page.notebook.cells[cell_index] = cell  # There nbclient puts what it executes.
+            page.line = int(probe.outputs[0].text)
+
+    quiet = python_logging.getLogger(f"{__name__}.nbclient")
+    quiet.setLevel(python_logging.ERROR)
+    client = NotebookClient(
+        page.notebook,
+        timeout=timeout,
+        resources={"metadata": {"path": str(page.path.parent)}},
+        on_cell_execute=started,
+        on_cell_error=failed,
+        record_timing=False,  # It would become part of the key in the cache.
+        log=quiet,
+    )
+    start = time.monotonic()
+    try:
+        client.execute()
+    except CellExecutionError as error:
+        page.failure = f"{error.ename}: {error.evalue}"
+    except CellTimeoutError:
+        page.failure = f"it ran longer than {timeout} s"
+    except DeadKernelError:
+        page.failure = "its kernel died"
+    page.seconds = time.monotonic() - start
+    return page
+
+
+def source_line(page: Page) -> tuple[int, str]:
+    """Return the line of the page at which it failed, and what stands there."""
+    source = page.notebook.cells[page.cell].source.splitlines()
+    lines = page.path.read_text("utf-8").splitlines()
+    first = page.notebook.metadata.get("source_map", [0] * (page.cell + 1))[page.cell]
+    # Options stand between the fence and the code.
+    while first < len(lines) and lines[first : first + len(source)] != source:
+        first += 1
+    return first + page.line, source[page.line - 1].strip()
+
+
+def run_pages(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
+    """Run what is about to be read and is not in the cache."""
+    env.failed_pages = getattr(env, "failed_pages", set()) - set(docnames)
+    if app.config.nb_execution_mode != "cache":
+        return
+    cache = get_cache(app.config.nb_execution_cache_path)
+    # What failed is in the cache until it has been read. If that build was killed, it still is.
+    forget_failed(cache)
+    cached = {record.hashkey for record in cache.list_cache_records()}
+    todo = [
+        page
+        for page in pages(env, docnames)
+        if cache.create_hashed_notebook(page.notebook)[1] not in cached
+    ]
+    if not todo:
+        return
+    todo.sort(key=lambda page: len(page.notebook.cells), reverse=True)
+    with ThreadPoolExecutor(max(1, app.parallel)) as pool:
+        timeout = app.config.nb_execution_timeout
+        futures = [pool.submit(run, page, timeout) for page in todo]
+        for future in status_iterator(
+            as_completed(futures), "running pages... ", length=len(futures), stringify_func=shown
+        ):
+            page = future.result()
+            facts = {"execution_seconds": page.seconds, "failure": page.failure}
+            bundle = CacheBundleIn(page.notebook, str(page.path), data=facts)
+            cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+            if page.failure:
+                env.failed_pages.add(page.docname)
+                line, code = source_line(page)
+                logger.warning(
+                    "cell %d failed at `%s`: %s",
+                    sum(cell.cell_type == "code" for cell in page.notebook.cells[: page.cell + 1]),
+                    code,
+                    page.failure,
+                    location=(page.docname, line),
+                    type="execution",
+                )
+    cache.db.dispose()  # A connection must not be carried over into Sphinx's processes.
+
+
+def shown(future: Future[Page]) -> str:
+    """Return what the progress says of a page."""
+    page = future.result()
+    return f"{page.docname} ({page.seconds:.1f} s)"
+
+
+def forget_failed(cache: Any) -> None:
+    """Take out of the cache what failed, so that it runs again."""
+    for record in cache.list_cache_records():
+        if record.data.get("failure"):
+            cache.remove_cache(record.pk)
+
+
+def note_failed(app: Sphinx, env: BuildEnvironment) -> None:
+    """After all pages were read: what failed did not succeed, and is not kept."""
+    if env.failed_pages:
+        forget_failed(get_cache(app.config.nb_execution_cache_path))
+        for docname in env.failed_pages:
+            NbMetadataCollector.get_exec_data(env, docname)["succeeded"] = False
+
+
+def outdated(app: Sphinx, env: BuildEnvironment, *_: set[str]) -> list[str]:
+    """Read what failed last time again. Sphinx would keep it, and pass."""
+    del app
+    return [name for name in getattr(env, "failed_pages", ()) if name in env.found_docs]
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the extension with Sphinx."""
+    app.connect("env-get-outdated", outdated)
+    app.connect("env-before-read-docs", run_pages)
+    app.connect("env-updated", note_failed, priority=400)  # Before the table of times is written.
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
