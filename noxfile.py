@@ -27,6 +27,8 @@ BUILD = DOCS / "_build"
 # -n: every reference must resolve. -W: a warning fails the build, --keep-going: at the end.
 # -T: the traceback of a failing extension is shown whole. -j: one process a core.
 SPHINX = ["-n", "-W", "-T", "--keep-going", "-j", "auto"]
+# All builders share what was read, so no page runs twice.
+DOCTREES = ["-d", str(BUILD / "doctrees")]
 
 
 def install(session: nox.Session, *groups: str) -> None:
@@ -35,6 +37,13 @@ def install(session: nox.Session, *groups: str) -> None:
         dependency for g in groups for dependency in nox.project.dependency_groups(PYPROJECT, g)
     ]
     session.install("-e", ".", *dict.fromkeys(names))
+    # Where Python keeps no bytecode, every kernel would compile all of JAX.
+    session.env["PYTHONDONTWRITEBYTECODE"] = ""
+
+
+def build(session: nox.Session, builder: str) -> None:
+    """Build the guide."""
+    session.run("sphinx-build", *SPHINX, *DOCTREES, "-b", builder, str(DOCS), str(BUILD / builder))
 
 
 @nox.session
@@ -49,12 +58,29 @@ def docs(session: nox.Session) -> None:
         watch = ["--watch", "src", "--watch", "CHANGELOG.md", "--watch", "CONTRIBUTING.md"]
         # What a build writes beside its pages must not start the next one.
         watch += ["--re-ignore", r"docs/_build/|__pycache__"]
-        session.run("sphinx-autobuild", *watch, "-n", "-T", str(DOCS), str(html))
+        session.run("sphinx-autobuild", *watch, "-n", "-T", *DOCTREES, str(DOCS), str(html))
         return
     started = time.monotonic()
-    session.run("sphinx-build", *SPHINX, "-b", "html", str(DOCS), str(html))
+    build(session, "html")
     session.log(f"Built in {time.monotonic() - started:.0f} s.")
     session.log(f"Open {(html / 'index.html').resolve().as_uri()}")
+
+
+@nox.session(default=False)
+def epub(session: nox.Session) -> None:
+    """Build the guide as an e-book, from the same pages."""
+    install(session, "docs")
+    build(session, "epub")
+    session.log(f"Open {(BUILD / 'epub' / 'vmapguide.epub').resolve().as_uri()}")
+
+
+@nox.session(default=False)
+def lab(session: nox.Session) -> None:
+    """Open the guide as notebooks in JupyterLab, to run and edit; they are in notebooks/."""
+    install(session, "lab")
+    build(session, "html")
+    session.run("python", str(DOCS / "_ext" / "lab.py"), str(BUILD / "notebooks"), "notebooks")
+    session.run("jupyter", "lab", "--notebook-dir", "notebooks", *session.posargs)
 
 
 def run_tests(session: nox.Session) -> None:

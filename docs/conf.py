@@ -25,7 +25,7 @@ extensions = [
     *("myst_nb", "sphinx.ext.autodoc", "sphinx.ext.intersphinx", "sphinx.ext.napoleon"),
     *("notfound.extension", "sphinx_codeautolink", "sphinx_copybutton", "sphinx_design"),
     "vmapguide.sphinx",
-    *("accessibility", "execution", "figures", "llms", "mathml", "notebooks"),
+    *("accessibility", "epub", "execution", "figures", "llms", "mathml", "notebooks"),
     *("page_facts", "running", "security", "sitemap", "terms"),
 ]
 if html_baseurl:
@@ -107,3 +107,10 @@ html_theme_options = {
     "source_directory": "docs/",
     "top_of_page_buttons": ["view", *(["edit"] if _repository else [])],
 }
+
+# -- EPUB: https://www.sphinx-doc.org/en/master/usage/configuration.html#options-for-epub-output
+
+# The landing page's tables of contents are hidden: a site has them at its side.
+epub_tocscope = "includehidden"
+epub_show_urls = "no"
+epub_exclude_files = [".buildinfo.bak"]

@@ -144,7 +144,7 @@ class TestHtml:
         assert tags.open == []
         assert (tags.seen.count("style"), tags.seen.count("script")) == (1, 1)
         assert tags.seen.count("tr") == 3
-        assert 'tr role="row" class=vg-faded' in html
+        assert 'tr role="row" class="vg-faded"' in html
 
     def test_answers_have_signs_and_words(self) -> None:
         """None is told by its colour alone."""

@@ -68,7 +68,7 @@ def describe(
     """Give the page its description."""
     del app, pagename, templatename
     if doctree and (text := summary(doctree)):
-        context["metatags"] += f'<meta name="description" content="{html.escape(text)}">\n'
+        context["metatags"] += f'<meta name="description" content="{html.escape(text)}"/>\n'
 
 
 def add_facts(app: Sphinx, doctree: nodes.document) -> None:

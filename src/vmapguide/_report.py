@@ -201,7 +201,8 @@ def _row_html(row: Row, table: Table) -> str:
         f'<td role="cell"{_right(table, i)}>{_cell_html(cell)}</td>'
         for i, cell in enumerate(row.cells)
     )
-    return f'<tr role="row"{" class=vg-faded" if row.faded else ""}>{cells}</tr>'
+    faded = ' class="vg-faded"' if row.faded else ""
+    return f'<tr role="row"{faded}>{cells}</tr>'
 
 
 def _right(table: Table, column: int) -> str:

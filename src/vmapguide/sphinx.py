@@ -36,7 +36,8 @@ class ShareStylesheet(SphinxPostTransform):
 
 
 def _serve_stylesheet(app: Sphinx) -> None:
-    app.config.html_static_path.append(str(Path(__file__).parent / "assets"))
+    assets = Path(__file__).parent / "assets"
+    app.config.html_static_path += [str(assets / "vmapguide.css"), str(assets / "vmapguide.js")]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
