@@ -27,8 +27,6 @@ BUILD = DOCS / "_build"
 # -n: every reference must resolve. -W: a warning fails the build, --keep-going: at the end.
 # -T: the traceback of a failing extension is shown whole. -j: one process a core.
 SPHINX = ["-n", "-W", "-T", "--keep-going", "-j", "auto"]
-# All builders share what was read, so no page runs twice.
-DOCTREES = ["-d", str(BUILD / "doctrees")]
 
 
 def install(session: nox.Session, *groups: str) -> None:
@@ -42,8 +40,9 @@ def install(session: nox.Session, *groups: str) -> None:
 
 
 def build(session: nox.Session, builder: str) -> None:
-    """Build the guide."""
-    session.run("sphinx-build", *SPHINX, *DOCTREES, "-b", builder, str(DOCS), str(BUILD / builder))
+    """Build the guide; what a page printed for one builder is there for the others."""
+    places = ["-d", str(BUILD / f"doctrees-{builder}"), str(DOCS), str(BUILD / builder)]
+    session.run("sphinx-build", *SPHINX, "-b", builder, *places)
 
 
 @nox.session
@@ -58,7 +57,8 @@ def docs(session: nox.Session) -> None:
         watch = ["--watch", "src", "--watch", "CHANGELOG.md", "--watch", "CONTRIBUTING.md"]
         # What a build writes beside its pages must not start the next one.
         watch += ["--re-ignore", r"docs/_build/|__pycache__"]
-        session.run("sphinx-autobuild", *watch, "-n", "-T", *DOCTREES, str(DOCS), str(html))
+        doctrees = ["-d", str(BUILD / "doctrees-html")]
+        session.run("sphinx-autobuild", *watch, "-n", "-T", *doctrees, str(DOCS), str(html))
         return
     started = time.monotonic()
     build(session, "html")

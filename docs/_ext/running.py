@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from docutils import nodes
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from myst_nb.core.read import create_nb_reader
@@ -157,6 +158,18 @@ def run_pages(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     cache.db.dispose()  # A connection must not be carried over into Sphinx's processes.
 
 
+def write_executed(app: Sphinx, doctree: nodes.document) -> None:
+    """Write the page's notebook with its outputs: MyST-NB leaves out those from the cache."""
+    del doctree
+    docname = app.env.docname
+    for page in pages(app.env, [docname]):
+        if app.config.nb_execution_mode == "cache":
+            cache = get_cache(app.config.nb_execution_cache_path)
+            _, notebook = cache.merge_match_into_notebook(page.notebook)
+            path = Path(app.outdir).parent / "jupyter_execute" / f"{docname}.ipynb"
+            nbformat.write(notebook, path)
+
+
 def shown(future: Future[Page]) -> str:
     """Return what the progress says of a page."""
     page = future.result()
@@ -188,5 +201,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension with Sphinx."""
     app.connect("env-get-outdated", outdated)
     app.connect("env-before-read-docs", run_pages)
+    # Before `notebooks`, which takes it from there.
+    app.connect("doctree-read", write_executed, priority=300)
     app.connect("env-updated", note_failed, priority=400)  # Before the table of times is written.
     return {"parallel_read_safe": True, "parallel_write_safe": True}

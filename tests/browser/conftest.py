@@ -54,6 +54,7 @@ def _site() -> Path:
         return Path(built)
     out = DOCS / "_build" / "html"
     options = ["-n", "-W", "-T", "--keep-going", "-j", "auto", "-q"]
+    options += ["-d", str(DOCS / "_build" / "doctrees-html")]
     command = [sys.executable, "-m", "sphinx", *options, str(DOCS), str(out)]
     result = subprocess.run(command, check=False, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr

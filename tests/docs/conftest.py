@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,13 +10,27 @@ import pytest
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 
+# With this Python and this JAX, beside the reader's own build.
+BUILD = DOCS / "_build" / f"tested-{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+@pytest.fixture(scope="session", name="build")
+def _build() -> Callable[..., Path]:
+    """Return a function that builds the guide with a builder; what pages printed is shared."""
+
+    def build(builder: str, *more: str, name: str = "") -> Path:
+        out = BUILD / (name or builder)
+        options = ["-n", "-W", "-T", "--keep-going", "-j", "auto", "-q", *more]
+        options += ["-d", str(out.with_name(f"doctrees-{out.name}"))]
+        command = [sys.executable, "-m", "sphinx", *options, "-b", builder, str(DOCS), str(out)]
+        result = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+        return out
+
+    return build
+
 
 @pytest.fixture(scope="session", name="site")
-def _site() -> Path:
-    """Build the guide with this Python and this JAX, beside the reader's own build."""
-    out = DOCS / "_build" / f"tested-{sys.version_info[0]}.{sys.version_info[1]}" / "html"
-    options = ["-n", "-W", "-T", "--keep-going", "-j", "auto", "-q"]
-    command = [sys.executable, "-m", "sphinx", *options, str(DOCS), str(out)]
-    result = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    return out
+def _site(build: Callable[..., Path]) -> Path:
+    """Build the site."""
+    return build("html")

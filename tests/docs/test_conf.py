@@ -47,14 +47,6 @@ def test_an_unknown_setting_would_be_noticed(app: Sphinx) -> None:
     assert len([name for name in assigned() if re.match(r"(nb|myst|html)_", name)]) > 8
 
 
-@pytest.mark.parametrize("ci", ["", "true"])
-def test_a_server_runs_every_page(ci: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cache is for people; where CI is set, every page runs."""
-    monkeypatch.setenv("CI", ci)
-    app = Sphinx(DOCS, DOCS, tmp_path, tmp_path, "html", status=None, warning=None)
-    assert ("force" if ci else "cache") == app.config.nb_execution_mode
-
-
 def test_no_repository_no_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A build that knows no repository does not invent one."""
     for name in ("GITHUB_REPOSITORY", "READTHEDOCS_GIT_CLONE_URL"):

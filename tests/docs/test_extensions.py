@@ -12,11 +12,14 @@ import pytest
 from accessibility import amended
 from docutils import nodes
 from docutils.core import publish_doctree
+from epub import amended as as_xhtml
+from lab import lay_out
 from llms import cell_parts
 from mathml import mathml
-from page_facts import CODE_LINES, WORDS, facts_line, reading_minutes
+from page_facts import CODE_LINES, WORDS, facts_line, reading_minutes, summary
 from security import policy, secured
 from sitemap import sitemap
+from terms import explained
 
 
 class TestMathml:
@@ -64,6 +67,97 @@ class TestPageFacts:
         line = facts_line(page)
         assert facts_line(page) is line
         assert page[0].index(line) == 1
+
+    def test_a_page_is_described_by_its_question(self) -> None:
+        """The first paragraph, and not the line of facts, nor a paragraph that is one by chance."""
+        page: Any = publish_doctree("")
+        page += nodes.section("", nodes.title("", "Title"), nodes.paragraph("", "Why\n this?"))
+        facts_line(page).append(nodes.inline("", "3 minutes to read"))
+        assert summary(page) == "Why this?"
+        assert summary(publish_doctree("")) == ""
+
+
+class TestTerms:
+    """What a term means stands beside it."""
+
+    def test_the_definition_belongs_to_the_link(self) -> None:
+        """It is escaped, it is a tooltip, and it describes the link."""
+        words = nodes.inline("", "batch axis", classes=["std-term"])
+        link = nodes.reference("", "", words, refuri="glossary.html#term-batch-axis")
+        opening, middle, closing = explained(link, "definition-3", "An axis <B>.")
+        assert 'href="glossary.html#term-batch-axis" aria-describedby="definition-3"' in (
+            opening.astext()
+        )
+        assert middle is words
+        assert 'role="tooltip" id="definition-3">An axis &lt;B&gt;.</span>' in closing.astext()
+
+    def test_a_term_on_the_glossarys_own_page(self) -> None:
+        """Its link leads to a place on the page."""
+        link = nodes.reference("", "jaxpr", refid="term-jaxpr")
+        assert 'href="#term-jaxpr"' in explained(link, "d", "A record.")[0].astext()
+
+
+class TestEpub:
+    """Pages as XHTML."""
+
+    def test_summaries_have_no_paragraphs(self) -> None:
+        """One of the two texts is kept: a book's page does not change its words."""
+        fold = (
+            '<details><summary aria-label="x">\n<p class="collapsed">Show</p>\n'
+            '<p class="expanded">Hide</p>\n</summary>text</details>'
+        )
+        assert as_xhtml(fold) == "<details><summary>Show</summary>text</details>"
+
+    def test_nothing_folds_within_a_line(self) -> None:
+        """A long parameter is shown whole."""
+        line = '<span>[<details class="vg-long"><summary>…</summary>axes=(0,)</details>]</span>'
+        assert as_xhtml(line) == "<span>[axes=(0,)]</span>"
+
+    def test_drawings_say_what_they_are(self) -> None:
+        """XHTML knows no svg without a namespace; one is enough."""
+        drawing = as_xhtml('<svg class="a"></svg>')
+        assert drawing == '<svg xmlns="http://www.w3.org/2000/svg" class="a"></svg>'
+        assert as_xhtml(drawing) == drawing
+
+
+class TestLab:
+    """Notebooks to run and to edit."""
+
+    @pytest.fixture(name="source")
+    def _source(self, tmp_path: Path) -> Path:
+        """Return a folder with a notebook."""
+        path = tmp_path / "source" / "guide" / "page.ipynb"
+        path.parent.mkdir(parents=True)
+        nbformat.write(nbformat.v4.new_notebook(cells=[cell("1 + 1")]), path)
+        return tmp_path / "source"
+
+    def test_all_are_laid_out_and_brought_up_to_date(self, source: Path, tmp_path: Path) -> None:
+        """A notebook that was only run is replaced by a newer one."""
+        target = tmp_path / "target"
+        assert lay_out(source, target) == []
+        copy = target / "guide" / "page.ipynb"
+        ran = nbformat.read(copy, as_version=4)
+        ran.cells[0].outputs = [printed("2")]
+        nbformat.write(ran, copy)
+        newer = nbformat.v4.new_notebook(cells=[cell("2 + 2")])
+        nbformat.write(newer, source / "guide" / "page.ipynb")
+        assert lay_out(source, target) == []
+        assert nbformat.read(copy, as_version=4).cells[0].source == "2 + 2"
+        assert [path.name for path in (target / "guide").iterdir()] == ["page.ipynb"]
+
+    def test_what_the_reader_changed_is_kept(self, source: Path, tmp_path: Path) -> None:
+        """Edited, or no notebook any more: it is the reader's."""
+        target = tmp_path / "target"
+        lay_out(source, target)
+        copy = target / "guide" / "page.ipynb"
+        edited = nbformat.read(copy, as_version=4)
+        edited.cells[0].source = "my own"
+        nbformat.write(edited, copy)
+        assert lay_out(source, target) == [copy]
+        assert nbformat.read(copy, as_version=4).cells[0].source == "my own"
+        copy.write_text("not a notebook")
+        assert lay_out(source, target) == [copy]
+        assert copy.read_text() == "not a notebook"
 
 
 def cell(source: str, *outputs: Any, kind: str = "code", tags: tuple[str, ...] = ()) -> Any:
@@ -172,6 +266,9 @@ class TestAccessibility:
         assert amended(page) == page
 
 
+DOCS = Path(__file__).parent.parent.parent / "docs"
+
+
 class TestSitemap:
     """Addresses of pages, for search engines."""
 
@@ -199,11 +296,43 @@ class TestSite:
         assert ".ipynb" in facts[1]
 
     def test_terms_show_their_definitions(self, site: Path) -> None:
-        """From the glossary."""
+        """From the glossary, each with an identifier of its own."""
         page = (site / "guide" / "one-neuron.html").read_text("utf-8")
-        titles = re.findall(r'glossary.html#term-example" title="([^"]*)"', page)
-        assert titles
-        assert titles[0].startswith("One unbatched input")
+        (link,) = re.findall(r'<a aria-describedby="([^"]*)"[^>]*glossary.html#term-example"', page)
+        assert f'id="{link}" role="tooltip">One unbatched input' in page
+        identifiers = re.findall(r'id="(definition-[^"]*)"', page)
+        assert len(identifiers) == len(set(identifiers)) > 1
+
+    def test_descriptions(self, site: Path) -> None:
+        """A page says of itself what it answers."""
+        page = (site / "guide" / "cost.html").read_text("utf-8")
+        assert page.count('name="description"') == 1
+        assert '<meta content="Your vmapped function is right.' in page
+
+    def test_sources(self, site: Path) -> None:
+        """Every page leads to its source, which is on the site."""
+        page = (site / "guide" / "cost.html").read_text("utf-8")
+        assert 'href="../_sources/guide/cost.md.txt"' in page
+        source = (site / "_sources" / "guide" / "cost.md.txt").read_text("utf-8")
+        assert source == (DOCS / "guide" / "cost.md").read_text("utf-8")
+
+    def test_previous_and_next(self, site: Path) -> None:
+        """All pages are one sequence, from the landing page on."""
+
+        def linked(page: Path, relation: str) -> Path | None:
+            link = re.search(rf'<link [^>]*rel="{relation}"[^>]*>', page.read_text("utf-8"))
+            address = re.search(r'href="([^"#]*)', link[0]) if link else None
+            return (page.parent / address[1]).resolve() if address else None
+
+        page: Path | None = site.resolve() / "index.html"
+        found = []
+        while page:
+            found.append(page.relative_to(site.resolve()).with_suffix(".md").as_posix())
+            following = linked(page, "next")
+            assert following is None or linked(following, "prev") == page
+            page = following
+        sources = [path.relative_to(DOCS) for path in DOCS.rglob("*.md")]
+        assert sorted(found) == sorted(s.as_posix() for s in sources if s.parts[0] != "_build")
 
     def test_names_in_code_are_links(self, site: Path) -> None:
         """To JAX, and to this package."""
