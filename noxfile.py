@@ -7,6 +7,7 @@ Dependencies stand in pyproject.toml alone; a session installs the groups it nee
 """
 
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -23,6 +24,7 @@ PYTHONS = nox.project.python_versions(PYPROJECT)
 
 DOCS = Path("docs")
 BUILD = DOCS / "_build"
+LIGHTHOUSE = "@lhci/cli@0.15"
 
 # -n: every reference must resolve. -W: a warning fails the build, --keep-going: at the end.
 # -T: the traceback of a failing extension is shown whole. -j: one process a core.
@@ -111,6 +113,20 @@ def browser(session: nox.Session) -> None:
     """Open every page of the guide in Chromium, light and dark, wide and narrow."""
     install(session, "browser")
     session.run("pytest", "tests/browser", *session.posargs)
+
+
+@nox.session(default=False)
+def lighthouse(session: nox.Session) -> None:
+    """Let Lighthouse rate five kinds of page, at least 95 in all categories. Needs Node's npx."""
+    install(session, "docs")
+    build(session, "html")
+    found = filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
+    chromium = os.environ.get("CHROMIUM") or next(found, None)
+    if chromium is None or shutil.which("npx") is None:
+        session.error("Lighthouse needs a Chromium and Node's npx: apt-get install chromium npm")
+    config = ["--config", "tests/browser/lighthouserc.json"]
+    environment = {"CHROME_PATH": chromium}
+    session.run("npx", "--yes", LIGHTHOUSE, "autorun", *config, external=True, env=environment)
 
 
 @nox.session

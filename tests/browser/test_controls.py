@@ -45,12 +45,20 @@ class TestSearch:
             ("raise_if_different", "equals-the-loop.html"),
             ("vmap got inconsistent sizes for array axes to be mapped", "in-axes-out-axes.html"),
             ("Attempted boolean conversion of traced array", "equals-the-loop.html"),
+            # As it comes out of somebody's program, with names and sizes that are on no page.
+            (
+                "ValueError: vmap got inconsistent sizes for array axes to be mapped: * one axis had "
+                "size 17: axis 0 of argument observations['flux'] of type float64[17,23]; * one axis "
+                "had size 12: axis 0 of argument nightlog of type int16[12]",
+                "in-axes-out-axes.html",
+            ),
         ],
     )
     def test_finds(self, opened: Opened, query: str, page: str) -> None:
         """Among the results is the page that is about it."""
-        results = opened("search.html")
-        results.locator("article input[name=q], form input[name=q]").first.fill(query)
+        results = opened(CHAPTER)
+        results.keyboard.press("/")
+        results.keyboard.insert_text(query)
         results.keyboard.press("Enter")
         results.wait_for_selector("#search-results li a", timeout=20_000)
         results.wait_for_function(
@@ -59,6 +67,47 @@ class TestSearch:
             arg=page,
             timeout=20_000,
         )
+
+
+    def test_a_query_that_nothing_answers(self, opened: Opened) -> None:
+        """It is said."""
+        page = opened("search.html?q=zzyzx+quux+xyzzy+plugh+frobnicate")
+        page.wait_for_selector(".search-summary:not(:empty)")
+        assert "did not match any documents" in page.locator(".search-summary").inner_text()
+        assert page.locator("#search-results li").count() == 0
+
+
+class TestDefinitions:
+    """Terms show what they mean."""
+
+    def test_under_the_pointer(self, opened: Opened) -> None:
+        """While the pointer is there, and not after Escape."""
+        page = opened("guide/one-neuron.html")
+        term = page.locator(".term").first
+        definition = term.locator("[role=tooltip]")
+        assert not definition.is_visible()
+        term.hover()
+        assert definition.inner_text().startswith("One unbatched input")
+        page.keyboard.press("Escape")
+        assert not definition.is_visible()
+        page.mouse.move(0, 0)
+        term.hover()
+        assert definition.is_visible()
+
+    @pytest.mark.parametrize("width", [1280, 390])
+    def test_with_the_keyboard(self, opened: Opened, width: int) -> None:
+        """A link that has the focus shows it, inside the page, and says that it describes it."""
+        page = opened("guide/one-neuron.html", width=width)
+        for term in page.locator(".term").all():
+            link, definition = term.locator("a"), term.locator("[role=tooltip]")
+            link.focus()
+            assert definition.is_visible()
+            assert link.get_attribute("aria-describedby") == definition.get_attribute("id")
+            box = definition.bounding_box()
+            assert box
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= width
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 class TestTheme:
@@ -123,9 +172,11 @@ class TestKeyboard:
         focused = page.evaluate("document.activeElement.textContent.trim()")
         assert focused == "Skip to content"
 
-    def test_tab_reaches_every_control(self, opened: Opened) -> None:
+    @pytest.mark.parametrize("name", ["index.html", CHAPTER, "project/status.html", "search.html"])
+    @pytest.mark.parametrize("width", [1280, 390])
+    def test_tab_reaches_every_control(self, opened: Opened, name: str, width: int) -> None:
         """Links, buttons, fields, summaries, rows of explanations, and what scrolls."""
-        page = opened(CHAPTER)
+        page = opened(name, width=width)
         wanted = page.evaluate(
             """() => [...document.querySelectorAll(
                  'a[href], button, input:not([type=hidden]), summary, [tabindex="0"]')]
@@ -144,6 +195,18 @@ class TestKeyboard:
         ]
         # A button that shows only under the pointer is reached in its turn all the same.
         assert names == []
+
+
+def test_on_paper(opened: Opened) -> None:
+    """Printed, a page is its text in black on white: no navigation, no buttons, nothing dark."""
+    page = opened(CHAPTER, theme="dark")
+    page.emulate_media(media="print", color_scheme="dark")
+    for selector in (".sidebar-drawer", ".toc-drawer", ".theme-toggle", ".copybtn", ".page-facts a"):
+        assert not any(element.is_visible() for element in page.locator(selector).all()), selector
+    for selector in ("body", ".vg-explain", "div.cell_input pre"):
+        paper = page.locator(selector).first.evaluate("e => getComputedStyle(e).backgroundColor")
+        shades = [float(number) for number in re.findall(r"[\d.]+", paper)]
+        assert shades[3:] == [0] or min(shades[:3]) > 230, (selector, paper)
 
 
 def test_a_page_that_is_not_there(opened: Opened, address: str) -> None:

@@ -1,0 +1,83 @@
+"""A notebook of the guide in a real JupyterLab: opened, run, and without an error."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+
+ROOT = Path(__file__).parent.parent.parent
+TOKEN = "vmapguide"  # noqa: S105 - of a server that only this test can reach.
+
+
+@pytest.fixture(name="lab")
+def _lab(site: Path, tmp_path: Path) -> Iterator[str]:
+    """Lay the notebooks out as `nox -s lab` does, start JupyterLab on them, return its address."""
+    notebooks = tmp_path / "notebooks"
+    lay_out = [sys.executable, ROOT / "docs" / "_ext" / "lab.py", site.parent / "notebooks", notebooks]
+    subprocess.run(lay_out, check=True)
+    places = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
+    environment = {**os.environ, **{place: str(tmp_path / place) for place in places}}
+    options = ["--no-browser", "--allow-root", "--ServerApp.port=0", "--expose-app-in-browser"]
+    options += [f"--IdentityProvider.token={TOKEN}"]
+    command = [sys.executable, "-m", "jupyterlab", *options, "--notebook-dir", str(notebooks)]
+    log = tmp_path / "log"
+    with log.open("w") as output, subprocess.Popen(
+        command, env=environment, stdout=output, stderr=subprocess.STDOUT
+    ) as server:
+        try:
+            yield address(log)
+        finally:
+            server.kill()
+            shutil.rmtree(notebooks, ignore_errors=True)
+
+
+def address(log: Path, patience: float = 60) -> str:
+    """Wait until the server says where it is, and answers."""
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        if found := re.search(r"(http://127\.0\.0\.1:\d+)/lab", log.read_text()):
+            with urllib.request.urlopen(f"{found[1]}/api"):  # noqa: S310 - our own server.
+                return found[1]
+        time.sleep(0.5)
+    pytest.fail(f"JupyterLab did not start:\n{log.read_text()}")
+
+
+def test_a_chapter_runs_in_jupyterlab(lab: str, chromium: Browser) -> None:
+    """Run > Run All Cells: every cell runs, in order, and none fails unasked."""
+    page = chromium.new_page(viewport={"width": 1280, "height": 1000})
+    page.goto(f"{lab}/lab/tree/guide/what-vmap-did.ipynb?token={TOKEN}")
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
+    page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', timeout=60_000)
+    # Lab draws the cells that are in view, so its model is asked for all of them.
+    page.evaluate("window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    page.wait_for_function(
+        """() => [...window.jupyterapp.shell.currentWidget.content.model.cells]
+             .every((cell) => cell.type !== "code" || cell.executionCount)""",
+        timeout=120_000,
+    )
+    outcome = page.evaluate(
+        """() => [...window.jupyterapp.shell.currentWidget.content.model.cells]
+             .filter((cell) => cell.type === "code")
+             .map((cell) => ({
+               count: cell.executionCount,
+               tags: cell.getMetadata("tags") ?? [],
+               kinds: cell.outputs.toJSON().map((output) => output.output_type),
+             }))"""
+    )
+    assert len(outcome) > 10
+    counts = [cell["count"] for cell in outcome]
+    assert counts == sorted(set(counts))
+    for cell in outcome:
+        assert ("error" in cell["kinds"]) == ("raises-exception" in cell["tags"])
+    page.close()
