@@ -116,6 +116,13 @@ def browser(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def reproducible(session: nox.Session) -> None:
+    """Build the guide a second time, from nothing, and compare: only times and dates may differ."""
+    install(session, "test")
+    session.run("pytest", "tests/reproducible", *session.posargs)
+
+
+@nox.session(default=False)
 def lighthouse(session: nox.Session) -> None:
     """Let Lighthouse rate five kinds of page, at least 95 in all categories. Needs Node's npx."""
     install(session, "docs")

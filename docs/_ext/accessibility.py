@@ -16,6 +16,10 @@ from sphinx.application import Sphinx
 AMENDMENTS = {
     # A heading says of which level it is.
     r'(class="caption" role="heading")(?! aria-level)': r'\1 aria-level="2"',
+    # What is read out stands in a landmark.
+    r'<div class="content-icon-container">': (
+        '<div class="content-icon-container" role="region" aria-label="Source and theme">'
+    ),
     # Two landmarks of one kind have names.
     r'<aside class="sidebar-drawer">': '<aside class="sidebar-drawer" aria-label="All pages">',
     r'<aside class="toc-drawer([^"]*)">': r'<aside class="toc-drawer\1" aria-label="This page">',

@@ -62,7 +62,7 @@ def test_weight(opened: Opened, site: Path, name: str) -> None:
     page.goto(page.url.replace("index.html", name), wait_until="load")
     # Pages are as long as they are; what counts is what each reader loads beside the text.
     # Search brings its index, and what reads it.
-    search = ("searchindex.js", "searchtools.js", "language_data.js")
+    search = ("searchindex.js", "searchtools.js", "language_data.js", "/search.js")
     loaded = [path for path in loaded if not path.endswith(search)]
     own = {path for path in loaded if path.endswith(".html")}
     shared = [gzip.compress((site / path).read_bytes()) for path in loaded if path not in own]

@@ -251,11 +251,12 @@ class TestAccessibility:
         page = (
             '<title>Search - vmapguide</title><p class="caption" role="heading"></p>'
             '<aside class="sidebar-drawer"><aside class="toc-drawer no-toc">'
-            '<article role="main" id="main">'
+            '<div class="content-icon-container"><article role="main" id="main">'
         )
         once = amended(page)
         assert 'role="heading" aria-level="2"' in once
         assert 'class="sidebar-drawer" aria-label="All pages"' in once
+        assert 'class="content-icon-container" role="region"' in once
         assert 'class="toc-drawer no-toc" aria-label="This page"' in once
         assert '<article role="main" id="main"><h1>Search</h1>' in once
         assert amended(once) == once

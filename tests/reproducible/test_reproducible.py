@@ -1,0 +1,103 @@
+"""Two builds of the same sources differ in times, dates and benchmark figures, and in nothing else.
+
+Both are built from nothing, one after the other, in folders of their own. A page that measures
+something may differ in its numbers and in its figures, which are masked; so may the files that
+repeat what stands on it. Every other file is the same byte for byte.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+ROOT = Path(__file__).parent.parent.parent
+
+NUMBER = re.compile(r"\d+(?:[.,:-]\d+)*(?:e[+-]?\d+)?")
+# A drawing in a page, and in a notebook.
+FIGURE = re.compile(r'<svg class="figure".*?</svg>|"image/svg\+xml": .*?\n', re.DOTALL)
+
+
+def measures(source: Path) -> bool:
+    """Say whether a page shows what was measured while it ran, or when that was."""
+    text = source.read_text("utf-8")
+    return bool(re.search(r"\bbenchmark\(|perf_counter\(|datetime\.now\(", text))
+
+
+MEASURED = {
+    path.relative_to(ROOT / "docs").with_suffix("").as_posix()
+    for path in (ROOT / "docs").rglob("*.md")
+    if "_build" not in path.parts and measures(path)
+}
+
+
+def build(folder: Path) -> Path:
+    """Copy the sources to a folder and build the guide there, from nothing."""
+    ignored = shutil.ignore_patterns("_build")
+    shutil.copytree(ROOT / "docs", folder / "docs", ignore=ignored)
+    for path in ROOT.glob("*.md"):
+        shutil.copy(path, folder)
+    command = [sys.executable, "-m", "sphinx", "-q", "-n", "-W", "--keep-going", "-j", "auto"]
+    out = folder / "docs" / "_build" / "html"
+    command += ["-d", str(out.with_name("doctrees")), str(folder / "docs"), str(out)]
+    result = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return out
+
+
+@pytest.fixture(scope="module", name="builds")
+def _builds(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """Build the guide twice; return the files of both."""
+
+    def files(name: str) -> dict[str, bytes]:
+        out = build(tmp_path_factory.mktemp(name))
+        paths = [path for path in out.rglob("*") if path.is_file()]
+        return {path.relative_to(out).as_posix(): path.read_bytes() for path in paths}
+
+    return files("first"), files("second")
+
+
+def masked(name: str, content: bytes) -> bytes:
+    """Return a file without what may differ in it."""
+    page = re.sub(r"^(_downloads/[0-9a-f]*|_sources)/", "", name).partition(".")[0]
+    repeats = name.endswith((".html", ".ipynb")) and any(
+        measured.endswith(page) for measured in MEASURED
+    )
+    if name == "searchindex.js":
+        text = content.decode().removeprefix("Search.setIndex(").rstrip(")")
+        index = json.loads(text)
+        # A number is a word, too, and which words stand near it is not looked at.
+        words = {word: pages for word, pages in index["terms"].items() if not NUMBER.search(word)}
+        return json.dumps({**index, "terms": words}).encode()
+    if repeats or name == "llms-full.txt":
+        return NUMBER.sub("0", FIGURE.sub("", content.decode())).encode()
+    return content
+
+
+def test_what_measures_is_known() -> None:
+    """Some pages do, and most do not."""
+    assert {"guide/one-neuron", "project/status"} <= MEASURED
+    assert not {"guide/what-vmap-did", "guide/same-program", "reference/glossary"} & MEASURED
+
+
+def test_a_difference_would_be_noticed() -> None:
+    """A word anywhere, a number on a page that measures nothing."""
+    assert masked("guide/one-neuron.html", b"5.1 s") == masked("guide/one-neuron.html", b"17 s")
+    assert masked("guide/one-neuron.html", b"5 s") != masked("guide/one-neuron.html", b"5 ms")
+    assert masked("reference/glossary.html", b"5") != masked("reference/glossary.html", b"6")
+    assert masked("objects.inv", b"5") != masked("objects.inv", b"6")
+
+
+def test_two_builds_are_the_same(builds: tuple[dict[str, bytes], dict[str, bytes]]) -> None:
+    """The same files, and the same in them."""
+    first, second = builds
+    assert sorted(first) == sorted(second)
+    assert len(first) > 60
+    differing = [name for name in first if masked(name, first[name]) != masked(name, second[name])]
+    assert differing == []
+    # That nothing differs at all would mean that the second was not built.
+    assert first["project/status.html"] != second["project/status.html"]
