@@ -123,6 +123,13 @@ def reproducible(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def claims(session: nox.Session) -> None:
+    """Make claims of the pages false, one by one: the page's own cells must fail each time."""
+    install(session, "test")
+    session.run("pytest", "tests/claims", *session.posargs)
+
+
+@nox.session(default=False)
 def lighthouse(session: nox.Session) -> None:
     """Let Lighthouse rate five kinds of page, at least 95 in all categories. Needs Node's npx."""
     install(session, "docs")
