@@ -30,12 +30,20 @@ def reading_minutes(doctree: nodes.document) -> int:
     words = lines = 0
     for node in doctree.findall(nodes.Text):
         parents = [*_parents(node)]
+        if any(is_alternative(parent) for parent in parents):
+            continue
         if any(isinstance(parent, nodes.literal_block) for parent in parents):
             folded = any("hide" in name for p in parents for name in p.get("classes", ()))
             lines += 0 if folded else len([line for line in node.splitlines() if line.strip()])
         elif not any(isinstance(parent, nodes.raw) for parent in parents):
             words += len(node.split())
     return max(1, round(words / WORDS + lines / CODE_LINES))
+
+
+def is_alternative(node: nodes.Element) -> bool:
+    """Say whether a part of an output stands beside a better one, which is shown."""
+    kinds = [child.get("mime_type") for child in node.parent or () if isinstance(child, nodes.Element)]
+    return node.get("mime_type") == "text/plain" and len(kinds) > 1
 
 
 def _parents(node: nodes.Node) -> Any:

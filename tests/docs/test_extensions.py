@@ -60,6 +60,17 @@ class TestPageFacts:
         page[0]["classes"] = ["tag_hide-input"]
         assert reading_minutes(page) == 1
 
+    def test_what_is_shown_as_something_better(self) -> None:
+        """An output's plain text is not read where it has a table or a drawing beside it."""
+        page: Any = publish_doctree("")
+        plain = nodes.container("", nodes.literal_block("", "x\n" * 3 * CODE_LINES))
+        plain["mime_type"] = "text/plain"
+        bundle = nodes.container("", plain)
+        page += bundle
+        assert reading_minutes(page) == 3
+        bundle += nodes.container("", nodes.raw("", "<table>"), mime_type="text/html")
+        assert reading_minutes(page) == 1
+
     def test_one_line_for_all_facts(self) -> None:
         """Whoever asks for it first makes it, below the title."""
         page: Any = publish_doctree("")
