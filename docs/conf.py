@@ -27,6 +27,7 @@ extensions = [
     "vmapguide.sphinx",
     *("accessibility", "epub", "execution", "figures", "llms", "mathml", "notebooks"),
     *("page_facts", "running", "security", "sitemap", "terms"),
+    "whitespace",
 ]
 if html_baseurl:
     # What a link to a page looks like elsewhere. It draws pictures, which takes Matplotlib and time.

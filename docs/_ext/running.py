@@ -12,6 +12,7 @@ and runs again next time.
 from __future__ import annotations
 
 import logging as python_logging
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -42,6 +43,10 @@ WHERE = """if True:
     lines = [line for frame, line in frames if frame.f_code.co_name == "<module>"]
     print(lines[0] if lines else getattr(sys.last_value, "lineno", 1))  # Or it is no Python.
 """
+
+
+# In JAX's messages about tracers: the number of an object, and the file that a cell is to Python.
+RUN = re.compile(r" with object id \d+|[^\s(]*ipykernel_\d+/\d+\.py:")
 
 
 @dataclass
@@ -103,7 +108,19 @@ def run(page: Page, timeout: int) -> Page:
     except DeadKernelError:
         page.failure = "its kernel died"
     page.seconds = time.monotonic() - start
+    make_nameless(page.notebook)
     return page
+
+
+def make_nameless(notebook: Any) -> None:
+    """Take out of messages what is different in every run."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            if output.output_type == "error":
+                output.evalue = RUN.sub("", output.evalue)
+                output.traceback = [RUN.sub("", line) for line in output.traceback]
+            elif output.output_type == "stream":
+                output.text = RUN.sub("", output.text)
 
 
 def source_line(page: Page) -> tuple[int, str]:

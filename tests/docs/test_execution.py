@@ -161,7 +161,8 @@ def test_pages_show_no_paths_and_no_colour_codes(site: Site) -> None:
     """An error shows its message; a jaxpr is text even where JAX would colour it."""
     bare = "import jax\njax.make_jaxpr(lambda x: x + 1)(1.0)"
     wrong = ":tags: [raises-exception]\nimport numpy\nnumpy.ones((2, 3)) @ numpy.ones(2)"
-    site.write("good", page("Good", bare, wrong))
+    traced = ":tags: [raises-exception]\njax.vmap(lambda x: x if x else -x)(numpy.ones(2))"
+    site.write("good", page("Good", bare, wrong, traced))
     result = site.build()
     assert result.returncode == 0, result.stderr
     html = site.html("good")
@@ -171,6 +172,9 @@ def test_pages_show_no_paths_and_no_colour_codes(site: Site) -> None:
     assert "ValueError" in html
     assert "Traceback" not in html
     assert "site-packages" not in html
+    assert "Attempted boolean conversion" in html
+    assert "ipykernel" not in html
+    assert "object id" not in html
     assert "encryption" not in result.stderr
 
 

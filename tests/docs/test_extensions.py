@@ -346,6 +346,13 @@ class TestSite:
         sources = [path.relative_to(DOCS) for path in DOCS.rglob("*.md")]
         assert sorted(found) == sorted(s.as_posix() for s in sources if s.parts[0] != "_build")
 
+    def test_listings_keep_their_indentation(self, site: Path) -> None:
+        """Though pages are parsed and written again for the links in their code."""
+        page = (site / "guide" / "jit.html").read_text("utf-8")
+        inner = re.findall(r'<div class="vg-line">( *)<span class="vg-param">jaxpr', page)
+        assert inner
+        assert min(map(len, inner)) >= 4
+
     def test_names_in_code_are_links(self, site: Path) -> None:
         """To JAX, and to this package."""
         page = (site / "guide" / "one-neuron.html").read_text("utf-8")
