@@ -88,7 +88,8 @@ def lab(session: nox.Session) -> None:
 def run_tests(session: nox.Session) -> None:
     """Run the tests with the session's Python and the newest JAX that supports it."""
     install(session, "test")
-    session.run("pytest", *session.posargs)
+    # What needs the built guide is one group: it is built once, while the rest runs beside it.
+    session.run("pytest", "-n", "auto", "--dist", "loadgroup", *session.posargs)
 
 
 @nox.session
@@ -126,7 +127,7 @@ def reproducible(session: nox.Session) -> None:
 def claims(session: nox.Session) -> None:
     """Make claims of the pages false, one by one: the page's own cells must fail each time."""
     install(session, "test")
-    session.run("pytest", "tests/claims", *session.posargs)
+    session.run("pytest", "-n", "auto", "tests/claims", *session.posargs)
 
 
 @nox.session(default=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import os
 import platform
 from pathlib import Path
@@ -23,7 +23,7 @@ def processor() -> str:
 def surroundings() -> dict[str, str]:
     """Return the versions, the machine and the day."""
     return {
-        "measured": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "measured": dt.datetime.now(dt.UTC).date().isoformat(),
         "machine": f"{processor()}, {os.cpu_count()} cores, {platform.system()}",
         "python": platform.python_version(),
         "jax": jax.__version__,

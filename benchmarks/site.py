@@ -7,8 +7,8 @@ does it: pages run from one queue on all cores, and what they print is kept. Pla
 
 Four builds are timed, each by both, in turns: cold, from nothing; warm, without the pages but with
 what was kept, which plain Sphinx does not; with nothing changed; and after one cell of one page was
-changed. The aims: cold in at most 0.65 of plain Sphinx's time on two cores, at most 3 s for nothing,
-and at most 4 s beside what the changed page itself runs.
+changed. The aims: cold in at most 0.65 of plain Sphinx's time on two cores, at most 3 s for
+nothing, and at most 4 s beside what the changed page itself runs.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ class Site:
     """A copy of the guide's sources in a folder of its own."""
 
     def __init__(self, folder: Path, options: list[str]) -> None:
+        """Copy them; `options` are those of sphinx-build."""
         self.docs = folder / "docs"
         self.options = options
         shutil.copytree(ROOT / "docs", self.docs, ignore=shutil.ignore_patterns("_build"))

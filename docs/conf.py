@@ -30,7 +30,7 @@ extensions = [
     "whitespace",
 ]
 if html_baseurl:
-    # What a link to a page looks like elsewhere. It draws pictures, which takes Matplotlib and time.
+    # What a link to a page looks like elsewhere. It draws pictures, and loads Matplotlib for it.
     extensions.append("sphinxext.opengraph")
     ogp_site_url = html_baseurl
     ogp_social_cards = {"line_color": "#9a3412", "image": None}

@@ -1,7 +1,7 @@
 """Pages as an e-book wants them: XHTML, with nothing to fold open and the stylesheets that it has.
 
-Readers of e-books refuse what browsers forgive. See https://www.w3.org/TR/epub-33; `epubcheck` is its
-validator.
+Readers of e-books refuse what browsers forgive. See https://www.w3.org/TR/epub-33; `epubcheck`
+validates.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ class Builder(Epub3Builder):
         for page in Path(self.outdir).rglob("*.xhtml"):
             if "<svg " in page.read_text("utf-8"):
                 address = f'href="{page.relative_to(self.outdir).as_posix()}"'
-                text = text.replace(f"{address} media-type", f'{address} properties="svg" media-type')
+                text = text.replace(
+                    f"{address} media-type", f'{address} properties="svg" media-type'
+                )
         manifest.write_text(text, "utf-8")
 
 

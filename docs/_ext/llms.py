@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from docutils import nodes
 from notebooks import glued, plain_markdown
 from page_facts import summary
 from sphinx.application import Sphinx

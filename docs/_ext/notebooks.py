@@ -2,8 +2,8 @@
 
 MyST-NB writes the executed notebook of a page. Here it is made readable in Jupyter, where MyST's
 roles mean nothing, rid of the cells that the page does not show either (its checks, which need
-MyST-NB), and linked to from below the page's title. If the build knows its repository on GitHub, the
-page also opens in Colab, from the branch `notebooks` that .github/workflows/ci.yml fills.
+MyST-NB), and linked to from below the page's title. If the build knows its repository on GitHub,
+the page also opens in Colab, from the branch `notebooks` that .github/workflows/ci.yml fills.
 """
 
 from __future__ import annotations

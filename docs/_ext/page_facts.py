@@ -1,7 +1,7 @@
 """A line below each page's title: how long it reads, what it ran with, its notebook.
 
-The notebook is linked to by the extension `notebooks`, which fills the same line. What the page says
-of itself to search engines is its first paragraph, the question it answers.
+The notebook is linked to by the extension `notebooks`, which fills the same line. What the page
+says of itself to search engines is its first paragraph, the question it answers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sphinx.application import Sphinx
 WORDS, CODE_LINES = 238, 20
 
 
-class Facts(nodes.Admonition, nodes.paragraph):  # type: ignore[misc]
+class Facts(nodes.Admonition, nodes.paragraph):
     """The line. As a kind of admonition, nothing takes it for the first words of the page."""
 
 
@@ -42,7 +42,9 @@ def reading_minutes(doctree: nodes.document) -> int:
 
 def is_alternative(node: nodes.Element) -> bool:
     """Say whether a part of an output stands beside a better one, which is shown."""
-    kinds = [child.get("mime_type") for child in node.parent or () if isinstance(child, nodes.Element)]
+    kinds = [
+        child.get("mime_type") for child in node.parent or () if isinstance(child, nodes.Element)
+    ]
     return node.get("mime_type") == "text/plain" and len(kinds) > 1
 
 

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import nbformat
 from docutils import nodes
@@ -62,7 +62,12 @@ class Page:
     failure: str = ""
 
 
-def pages(env: BuildEnvironment, docnames: list[str]) -> Iterator[Page]:
+def failed_pages(env: BuildEnvironment) -> set[str]:
+    """Return the names of the pages that failed; Sphinx keeps them from one build to the next."""
+    return cast("set[str]", vars(env).setdefault("failed_pages", set()))
+
+
+def pages(env: Any, docnames: list[str]) -> Iterator[Page]:
     """Yield the pages that have cells to run, as MyST-NB will read them."""
     for docname in docnames:
         path = Path(env.doc2path(docname))
@@ -136,7 +141,7 @@ def source_line(page: Page) -> tuple[int, str]:
 
 def run_pages(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     """Run what is about to be read and is not in the cache."""
-    env.failed_pages = getattr(env, "failed_pages", set()) - set(docnames)
+    failed_pages(env).difference_update(docnames)
     if app.config.nb_execution_mode != "cache":
         return
     cache = get_cache(app.config.nb_execution_cache_path)
@@ -162,7 +167,7 @@ def run_pages(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
             bundle = CacheBundleIn(page.notebook, str(page.path), data=facts)
             cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
             if page.failure:
-                env.failed_pages.add(page.docname)
+                failed_pages(env).add(page.docname)
                 line, code = source_line(page)
                 logger.warning(
                     "cell %d failed at `%s`: %s",
@@ -202,16 +207,16 @@ def forget_failed(cache: Any) -> None:
 
 def note_failed(app: Sphinx, env: BuildEnvironment) -> None:
     """After all pages were read: what failed did not succeed, and is not kept."""
-    if env.failed_pages:
+    if failed_pages(env):
         forget_failed(get_cache(app.config.nb_execution_cache_path))
-        for docname in env.failed_pages:
+        for docname in failed_pages(env):
             NbMetadataCollector.get_exec_data(env, docname)["succeeded"] = False
 
 
 def outdated(app: Sphinx, env: BuildEnvironment, *_: set[str]) -> list[str]:
     """Read what failed last time again. Sphinx would keep it, and pass."""
     del app
-    return [name for name in getattr(env, "failed_pages", ()) if name in env.found_docs]
+    return [name for name in failed_pages(env) if name in env.found_docs]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

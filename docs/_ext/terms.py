@@ -1,5 +1,4 @@
-"""Terms show their definition, under the pointer and to the keyboard: a link to the glossary says
-what it leads to.
+"""Terms show their definition, under the pointer and to the keyboard.
 
 The definition stands beside the link and the stylesheet shows it, so it needs no script; one in
 site.js takes it away on Escape (https://www.w3.org/WAI/WCAG22/Understanding/content-on-hover-or-focus).

@@ -12,6 +12,13 @@ Opened = Callable[..., Page]
 
 CHAPTER = "guide/what-vmap-did.html"
 
+# As it comes out of somebody's program, with names and sizes that are on no page.
+FOREIGN = (
+    "ValueError: vmap got inconsistent sizes for array axes to be mapped: * one axis had size 17: "
+    "axis 0 of argument observations['flux'] of type float64[17,23]; * one axis had size 12: "
+    "axis 0 of argument nightlog of type int16[12]"
+)
+
 
 class TestCopy:
     """The button of a cell copies its code."""
@@ -45,13 +52,7 @@ class TestSearch:
             ("raise_if_different", "equals-the-loop.html"),
             ("vmap got inconsistent sizes for array axes to be mapped", "in-axes-out-axes.html"),
             ("Attempted boolean conversion of traced array", "equals-the-loop.html"),
-            # As it comes out of somebody's program, with names and sizes that are on no page.
-            (
-                "ValueError: vmap got inconsistent sizes for array axes to be mapped: * one axis had "
-                "size 17: axis 0 of argument observations['flux'] of type float64[17,23]; * one axis "
-                "had size 12: axis 0 of argument nightlog of type int16[12]",
-                "in-axes-out-axes.html",
-            ),
+            (FOREIGN, "in-axes-out-axes.html"),
         ],
     )
     def test_finds(self, opened: Opened, query: str, page: str) -> None:
@@ -67,7 +68,6 @@ class TestSearch:
             arg=page,
             timeout=20_000,
         )
-
 
     def test_a_query_that_nothing_answers(self, opened: Opened) -> None:
         """It is said."""
@@ -201,7 +201,8 @@ def test_on_paper(opened: Opened) -> None:
     """Printed, a page is its text in black on white: no navigation, no buttons, nothing dark."""
     page = opened(CHAPTER, theme="dark")
     page.emulate_media(media="print", color_scheme="dark")
-    for selector in (".sidebar-drawer", ".toc-drawer", ".theme-toggle", ".copybtn", ".page-facts a"):
+    gone = (".sidebar-drawer", ".toc-drawer", ".theme-toggle", ".copybtn", ".page-facts a")
+    for selector in gone:
         assert not any(element.is_visible() for element in page.locator(selector).all()), selector
     for selector in ("body", ".vg-explain", "div.cell_input pre"):
         paper = page.locator(selector).first.evaluate("e => getComputedStyle(e).backgroundColor")

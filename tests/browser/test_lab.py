@@ -22,17 +22,21 @@ TOKEN = "vmapguide"  # noqa: S105 - of a server that only this test can reach.
 def _lab(site: Path, tmp_path: Path) -> Iterator[str]:
     """Lay the notebooks out as `nox -s lab` does, start JupyterLab on them, return its address."""
     notebooks = tmp_path / "notebooks"
-    lay_out = [sys.executable, ROOT / "docs" / "_ext" / "lab.py", site.parent / "notebooks", notebooks]
-    subprocess.run(lay_out, check=True)
+    script = str(ROOT / "docs" / "_ext" / "lab.py")
+    made = str(site.parent / "notebooks")
+    subprocess.run([sys.executable, script, made, str(notebooks)], check=True)
     places = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
     environment = {**os.environ, **{place: str(tmp_path / place) for place in places}}
     options = ["--no-browser", "--allow-root", "--ServerApp.port=0", "--expose-app-in-browser"]
     options += [f"--IdentityProvider.token={TOKEN}"]
     command = [sys.executable, "-m", "jupyterlab", *options, "--notebook-dir", str(notebooks)]
     log = tmp_path / "log"
-    with log.open("w") as output, subprocess.Popen(
-        command, env=environment, stdout=output, stderr=subprocess.STDOUT
-    ) as server:
+    with (
+        log.open("w") as output,
+        subprocess.Popen(
+            command, env=environment, stdout=output, stderr=subprocess.STDOUT
+        ) as server,
+    ):
         try:
             yield address(log)
         finally:

@@ -1,4 +1,4 @@
-"""The pages' claims can fail: each program in claims.toml is changed so that a sentence becomes false.
+"""The pages' claims can fail: a program is changed, as claims.toml says, and a sentence is false.
 
 A copy of the page with the change must not build, and it must be one of the page's own cells that
 stops it. The page as it is must build. See `nox -s claims`.

@@ -14,6 +14,14 @@ DOCS = Path(__file__).parent.parent.parent / "docs"
 BUILD = DOCS / "_build" / f"tested-{sys.version_info[0]}.{sys.version_info[1]}"
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let one process run all tests that need the built guide."""
+    for item in items:
+        if "site" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("guide"))
+
+
 @pytest.fixture(scope="session", name="build")
 def _build() -> Callable[..., Path]:
     """Return a function that builds the guide with a builder; what pages printed is shared."""

@@ -108,7 +108,9 @@ class TestKnownAddress:
         page = (online / "guide" / "cost.html").read_text("utf-8")
         assert "https://github.com/some/where/edit/main/docs/guide/cost.md" in page
         assert "https://github.com/some/where/blob/main/docs/guide/cost.md" in page
-        colab = "https://colab.research.google.com/github/some/where/blob/notebooks/guide/cost.ipynb"
+        colab = (
+            "https://colab.research.google.com/github/some/where/blob/notebooks/guide/cost.ipynb"
+        )
         assert colab in page
 
     def test_the_notebook_installs_what_it_needs(self, online: Path) -> None:

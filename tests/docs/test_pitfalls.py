@@ -21,7 +21,7 @@ HEADING = re.compile(r"^(#+) (.*)$")
 
 
 def sections(page: str) -> dict[str, list[str]]:
-    """Return the sources of the code cells below each heading of a page, by the heading's anchor."""
+    """Return the code cells below each heading of a page, by the heading's anchor."""
     found: dict[str, list[str]] = {}
     open_headings: list[tuple[int, str]] = []
     cell: list[str] | None = None
