@@ -113,7 +113,8 @@ def doctest(session: nox.Session) -> None:
 def browser(session: nox.Session) -> None:
     """Open every page of the guide in Chromium, light and dark, wide and narrow."""
     install(session, "browser")
-    session.run("pytest", "tests/browser", *session.posargs)
+    build(session, "html")
+    session.run("pytest", "-n", "auto", "tests/browser", *session.posargs)
 
 
 @nox.session(default=False)
