@@ -11,6 +11,9 @@ import pytest
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 
+# Each test goes on with the site that the one before has left.
+pytestmark = pytest.mark.xdist_group("small site")
+
 COLOUR = re.compile(r"\x1b\[[\d;]*[mK]")
 
 CONF = f"""
