@@ -122,7 +122,7 @@ def summary(view: View) -> str:
             else "{n} {run} once for the whole batch.",
         ),
         (shared, "{n} of them {have} no mapped input and stayed as {they} {were}."),
-        (layout, "{n} more only {line} axes up."),
+        (layout, "{n} more {line} axes up."),
         (kinds.count("rewritten"), "{n} {were} rewritten."),
         (kinds.count("all branches"), "{n} {run} every branch for every example."),
         (kinds.count("slowest example"), "{n} {run} until the slowest example is done."),

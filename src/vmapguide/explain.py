@@ -213,7 +213,7 @@ class Explanation:
 
 
 def is_layout(source: jec.JaxprEqn, batched: jec.JaxprEqn) -> bool:
-    """Say whether a batched equation only lines axes up for the equation it came from."""
+    """Say whether a batched equation lines axes up for the equation it came from."""
     return batched.primitive.name in LAYOUT and batched.primitive is not source.primitive
 
 
