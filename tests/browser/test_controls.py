@@ -51,7 +51,7 @@ class TestSearch:
             ("dynamic_slice", "what-vmap-did.html"),
             ("raise_if_different", "equals-the-loop.html"),
             ("vmap got inconsistent sizes for array axes to be mapped", "in-axes-out-axes.html"),
-            ("Attempted boolean conversion of traced array", "equals-the-loop.html"),
+            ("Attempted boolean conversion of traced array", "python-inside.html"),
             (FOREIGN, "in-axes-out-axes.html"),
         ],
     )
