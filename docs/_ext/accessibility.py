@@ -16,6 +16,8 @@ from sphinx.application import Sphinx
 AMENDMENTS = {
     # A heading says of which level it is.
     r'(class="caption" role="heading")(?! aria-level)': r'\1 aria-level="2"',
+    # The corner of a table heads nothing.
+    r'<th class="head[^"]*">(<p></p>)?</th>': "<td></td>",
     # What is read out stands in a landmark.
     r'<div class="content-icon-container">': (
         '<div class="content-icon-container" role="region" aria-label="Source and theme">'

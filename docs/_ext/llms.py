@@ -77,21 +77,31 @@ def output_parts(output: Any) -> Iterator[str]:
         yield f"```text\n{text}\n```"
 
 
+def entry(app: Sphinx, docname: str) -> str:
+    """Return a page's line in the index, and below it the page."""
+    title = app.env.titles[docname].astext()
+    address = f"{app.config.html_baseurl}{app.builder.get_target_uri(docname)}"
+    line = f"- [{title}]({address}): {summary(app.env.get_doctree(docname))}"
+    return f"{line}\n<!-- {docname} -->\n\n{page_text(app, docname).strip()}"
+
+
 def write(app: Sphinx, error: Exception | None, changed: set[str]) -> None:
-    """Write both files beside the site's landing page, if a page has changed."""
+    """Write both files beside the site's landing page; pages that did not change are kept."""
     index_path, full_path = (Path(app.outdir, name) for name in ("llms.txt", "llms-full.txt"))
     if error or app.builder.name != "html" or (full_path.exists() and not changed):
         return
-    base = app.config.html_baseurl
-    index = [f"# {app.config.html_title}", "", f"> {ABOUT}", ""]
-    full = [f"# {app.config.html_title}\n\n{ABOUT}"]
+    entries = []
     for docname in pages(app):
-        title = app.env.titles[docname].astext()
-        address = f"{base}{app.builder.get_target_uri(docname)}"
-        index.append(f"- [{title}]({address}): {summary(app.env.get_doctree(docname))}")
-        full.append(f"<!-- {docname} -->\n\n{page_text(app, docname).strip()}")
-    index_path.write_text("\n".join(index) + "\n", "utf-8")
-    full_path.write_text("\n\n\n".join(full) + "\n", "utf-8")
+        kept = Path(app.doctreedir, "llms", f"{docname}.md")
+        if docname in changed or not kept.exists():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_text(entry(app, docname), "utf-8")
+        entries.append(kept.read_text("utf-8").partition("\n"))
+    title = f"# {app.config.html_title}\n\n"
+    lines = "".join(f"{line}\n" for line, _, _ in entries)
+    index_path.write_text(f"{title}> {ABOUT}\n\n{lines}", "utf-8")
+    texts = "\n\n\n".join(text for _, _, text in entries)
+    full_path.write_text(f"{title}{ABOUT}\n\n\n{texts}\n", "utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -272,6 +272,11 @@ class TestAccessibility:
         assert '<article role="main" id="main"><h1>Search</h1>' in once
         assert amended(once) == once
 
+    def test_the_corner_of_a_table(self) -> None:
+        """A heading without a word is none."""
+        page = '<h1>T</h1><th class="head text-left"><p></p></th><th class="head"><p>A</p></th>'
+        assert amended(page) == '<h1>T</h1><td></td><th class="head"><p>A</p></th>'
+
     def test_a_page_with_a_heading(self) -> None:
         """It keeps it."""
         page = '<h1>Title</h1><article role="main">'
