@@ -60,7 +60,8 @@ def docs(session: nox.Session) -> None:
         # What a build writes beside its pages must not start the next one.
         watch += ["--re-ignore", r"docs/_build/|__pycache__"]
         doctrees = ["-d", str(BUILD / "doctrees-html")]
-        session.run("sphinx-autobuild", *watch, "-n", "-T", *doctrees, str(DOCS), str(html))
+        options = ["-n", "-T", "-j", "auto", *doctrees]
+        session.run("sphinx-autobuild", *watch, *options, str(DOCS), str(html))
         return
     started = time.monotonic()
     build(session, "html")
@@ -88,8 +89,7 @@ def lab(session: nox.Session) -> None:
 def run_tests(session: nox.Session) -> None:
     """Run the tests with the session's Python and the newest JAX that supports it."""
     install(session, "test")
-    # What needs the built guide is one group: it is built once, while the rest runs beside it.
-    session.run("pytest", "-n", "auto", "--dist", "loadgroup", *session.posargs)
+    session.run("pytest", "-n", "auto", "--dist", "loadfile", *session.posargs)
 
 
 @nox.session

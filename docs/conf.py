@@ -33,7 +33,7 @@ if html_baseurl:
     # What a link to a page looks like elsewhere. It draws pictures, and loads Matplotlib for it.
     extensions.append("sphinxext.opengraph")
     ogp_site_url = html_baseurl
-    ogp_social_cards = {"line_color": "#9a3412", "image": None}
+    ogp_social_cards = {"line_color": "#9a3412", "image_mini": "_static/card.png"}
 exclude_patterns = ["_build", "_inventories", "_ext", "_kernel"]
 templates_path = ["_templates"]
 default_role = "code"

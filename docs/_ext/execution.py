@@ -47,8 +47,8 @@ def fingerprint() -> str:
         for path in sorted(root.rglob("*")):
             if path.is_file() and path.suffix != ".pyc":
                 digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
-    # What `nox -s corpus` found stands beside the page that shows it.
-    for path in sorted((DOCS / "project").glob("*.json")):
+    # What runs the pages, and what was measured: it stands beside the page that shows it.
+    for path in (DOCS / "_ext" / "running.py", *sorted((DOCS / "project").glob("*.json"))):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

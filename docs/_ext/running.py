@@ -90,7 +90,7 @@ def run(page: Page, timeout: int) -> Page:
             probe = nbformat.v4.new_code_cell(WHERE)
             await client.async_execute_cell(probe, cell_index, store_history=False)
             page.notebook.cells[cell_index] = cell  # There nbclient puts what it executes.
-            page.line = int(probe.outputs[0].text)
+            page.line = int("".join(output.get("text", "") for output in probe.outputs) or 1)
 
     quiet = python_logging.getLogger(f"{__name__}.nbclient")
     quiet.setLevel(python_logging.ERROR)
@@ -136,7 +136,8 @@ def source_line(page: Page) -> tuple[int, str]:
     # Options stand between the fence and the code.
     while first < len(lines) and lines[first : first + len(source)] != source:
         first += 1
-    return first + page.line, source[page.line - 1].strip()
+    line = min(page.line, len(source))
+    return first + line, source[line - 1].strip()
 
 
 def run_pages(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
@@ -148,36 +149,43 @@ def run_pages(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     # What failed is in the cache until it has been read. If that build was killed, it still is.
     forget_failed(cache)
     cached = {record.hashkey for record in cache.list_cache_records()}
-    todo = [
-        page
-        for page in pages(env, docnames)
-        if cache.create_hashed_notebook(page.notebook)[1] not in cached
-    ]
+    for page in run_all(
+        app, [page for page in pages(env, docnames) if key(cache, page) not in cached]
+    ):
+        facts = {"execution_seconds": page.seconds, "failure": page.failure}
+        bundle = CacheBundleIn(page.notebook, str(page.path), data=facts)
+        cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+        if page.failure:
+            failed_pages(env).add(page.docname)
+            warn(page)
+    cache.db.dispose()  # A connection must not be carried over into Sphinx's processes.
+
+
+def key(cache: Any, page: Page) -> str:
+    """Return what a page is found by in the cache."""
+    return str(cache.create_hashed_notebook(page.notebook)[1])
+
+
+def run_all(app: Sphinx, todo: list[Page]) -> Iterator[Page]:
+    """Run pages, several at a time and the long ones first; yield each when it is done."""
     if not todo:
         return
     todo.sort(key=lambda page: len(page.notebook.cells), reverse=True)
     with ThreadPoolExecutor(max(1, app.parallel)) as pool:
-        timeout = app.config.nb_execution_timeout
-        futures = [pool.submit(run, page, timeout) for page in todo]
+        futures = [pool.submit(run, page, app.config.nb_execution_timeout) for page in todo]
         for future in status_iterator(
             as_completed(futures), "running pages... ", length=len(futures), stringify_func=shown
         ):
-            page = future.result()
-            facts = {"execution_seconds": page.seconds, "failure": page.failure}
-            bundle = CacheBundleIn(page.notebook, str(page.path), data=facts)
-            cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
-            if page.failure:
-                failed_pages(env).add(page.docname)
-                line, code = source_line(page)
-                logger.warning(
-                    "cell %d failed at `%s`: %s",
-                    sum(cell.cell_type == "code" for cell in page.notebook.cells[: page.cell + 1]),
-                    code,
-                    page.failure,
-                    location=(page.docname, line),
-                    type="execution",
-                )
-    cache.db.dispose()  # A connection must not be carried over into Sphinx's processes.
+            yield future.result()
+
+
+def warn(page: Page) -> None:
+    """Say where a page failed, and with what."""
+    line, code = source_line(page)
+    number = sum(cell.cell_type == "code" for cell in page.notebook.cells[: page.cell + 1])
+    location = (page.docname, line)
+    message = "cell %d failed at `%s`: %s"
+    logger.warning(message, number, code, page.failure, location=location, type="execution")
 
 
 def write_executed(app: Sphinx, doctree: nodes.document) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
@@ -17,32 +18,35 @@ BESIDE = DOCS / "_build" / f"tested-{sys.version_info[0]}.{sys.version_info[1]}"
 BUILD = Path(os.environ.get("VMAPGUIDE_BUILD", BESIDE)).resolve()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one process run all tests that need the built guide."""
-    for item in items:
-        if "site" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("guide"))
-
-
 @pytest.fixture(scope="session", name="build")
-def _build() -> Callable[..., Path]:
-    """Return a function that builds the guide with a builder; what pages printed is shared."""
+def _build(testrun_uid: str) -> Callable[..., Path]:
+    """Return a function that builds the guide with a builder; what pages printed is shared.
+
+    Of the processes that run the tests one builds, and the others wait and take what it has built.
+    """
 
     def build(builder: str, *more: str, name: str = "") -> Path:
         out = BUILD / (name or builder)
-        options = ["-n", "-W", "-T", "--keep-going", "-j", "auto", "-q", *more]
-        options += ["-d", str(out.with_name(f"doctrees-{out.name}"))]
-        command = [sys.executable, "-m", "sphinx", *options, "-b", builder, str(DOCS), str(out)]
-        # Where CI is set, nothing is kept from one build to the next.
-        environment = {**os.environ, "CI": ""}
-        result = subprocess.run(
-            command, check=False, env=environment, capture_output=True, text=True
-        )
-        assert result.returncode == 0, result.stderr
+        built_by = out.with_name(f"{out.name}.built-by")
+        BUILD.mkdir(parents=True, exist_ok=True)
+        with FileLock(BUILD / "lock"):
+            if not built_by.exists() or built_by.read_text() != testrun_uid:
+                sphinx_build(builder, out, *more)
+                built_by.write_text(testrun_uid)
         return out
 
     return build
+
+
+def sphinx_build(builder: str, out: Path, *more: str) -> None:
+    """Build the guide as noxfile.py does it."""
+    options = ["-n", "-W", "-T", "--keep-going", "-j", "auto", "-q", *more]
+    options += ["-d", str(out.with_name(f"doctrees-{out.name}"))]
+    command = [sys.executable, "-m", "sphinx", *options, "-b", builder, str(DOCS), str(out)]
+    # Where CI is set, nothing is kept from one build to the next.
+    environment = {**os.environ, "CI": ""}
+    result = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
 
 
 @pytest.fixture(scope="session", name="site")

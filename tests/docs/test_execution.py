@@ -1,4 +1,7 @@
-"""Pages run while they are built: what happens when one fails, and what is not run twice."""
+"""Pages run while they are built: what happens when one fails, and what is not run twice.
+
+Each test goes on with the small site that the one before has left.
+"""
 
 import os
 import re
@@ -10,9 +13,6 @@ import pytest
 
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
-
-# Each test goes on with the site that the one before has left.
-pytestmark = pytest.mark.xdist_group("small site")
 
 COLOUR = re.compile(r"\x1b\[[\d;]*[mK]")
 
