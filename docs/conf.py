@@ -25,9 +25,8 @@ extensions = [
     *("myst_nb", "sphinx.ext.autodoc", "sphinx.ext.intersphinx", "sphinx.ext.napoleon"),
     *("notfound.extension", "sphinx_codeautolink", "sphinx_copybutton", "sphinx_design"),
     "vmapguide.sphinx",
-    *("accessibility", "epub", "execution", "figures", "llms", "mathml", "notebooks"),
-    *("page_facts", "running", "security", "sitemap", "terms"),
-    "whitespace",
+    *("accessibility", "code_links", "epub", "execution", "figures", "llms", "mathml"),
+    *("notebooks", "page_facts", "running", "security", "sitemap", "terms"),
 ]
 if html_baseurl:
     # What a link to a page looks like elsewhere. It draws pictures, and loads Matplotlib for it.

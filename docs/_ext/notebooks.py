@@ -79,10 +79,15 @@ def add_download(app: Sphinx, doctree: nodes.document) -> None:
     if on_github:
         code = SETUP.format(repository=repository).strip()
         opening.append(nbformat.v4.new_code_cell(code, id="setup"))
+    for number, cell in enumerate(cells):
+        cell.id = f"cell-{number}"  # Those of MyST-NB are others every time.
     notebook.cells = [*opening, *cells]
     target = Path(app.outdir).parent / "notebooks" / f"{docname}.ipynb"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(notebook, target)
+    text = nbformat.writes(notebook)
+    # A page depends on its notebook: one that is newer than it was would make it be read again.
+    if not target.exists() or target.read_text("utf-8") != text:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, "utf-8")
     link = download_reference(reftarget="/" + os.path.relpath(target, app.srcdir))
     link += nodes.inline("", "Download this page as a notebook")
     line = facts_line(doctree)

@@ -12,6 +12,7 @@ from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.config import Config
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
 import vmapguide
@@ -35,9 +36,10 @@ class ShareStylesheet(SphinxPostTransform):
                 node.replace_self(nodes.raw(node.rawsource, text, **node.attributes))
 
 
-def _serve_stylesheet(app: Sphinx) -> None:
+def _serve_stylesheet(app: Sphinx, config: Config) -> None:
+    del app
     assets = Path(__file__).parent / "assets"
-    app.config.html_static_path += [str(assets / "vmapguide.css"), str(assets / "vmapguide.js")]
+    config.html_static_path += [str(assets / "vmapguide.css"), str(assets / "vmapguide.js")]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -46,7 +48,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_css_file("vmapguide.css")
     app.add_js_file("vmapguide.js", loading_method="defer")
     app.add_post_transform(ShareStylesheet)
-    app.connect("builder-inited", _serve_stylesheet)
+    app.connect("config-inited", _serve_stylesheet)
     return {
         "version": vmapguide.__version__,
         "parallel_read_safe": True,
