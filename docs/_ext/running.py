@@ -100,6 +100,7 @@ def run(page: Page, timeout: int) -> Page:
         resources={"metadata": {"path": str(page.path.parent)}},
         on_cell_execute=started,
         on_cell_error=failed,
+        coalesce_streams=True,  # Or two lines are one output today and two tomorrow.
         record_timing=False,  # It would become part of the key in the cache.
         log=quiet,
     )

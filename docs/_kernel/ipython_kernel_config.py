@@ -24,3 +24,4 @@ c.IPKernelApp.log_level = "ERROR"
 
 # Figures are drawings: sharp at any size, and the page gives them its colours.
 c.InlineBackend.figure_formats = ["svg"]
+c.InlineBackend.print_figure_kwargs = {"bbox_inches": "tight", "metadata": {"Date": None}}

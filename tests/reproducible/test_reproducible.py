@@ -10,16 +10,24 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
+import nbformat
 import pytest
 
 
 ROOT = Path(__file__).parent.parent.parent
 
 NUMBER = re.compile(r"\d+(?:[.,:-]\d+)*(?:e[+-]?\d+)?")
-# A drawing in a page, and in a notebook.
-FIGURE = re.compile(r'<svg class="figure".*?</svg>|"image/svg\+xml": .*?\n', re.DOTALL)
+# What a page shows of a measurement: a drawing, and a report, whose rows are in the order of speed.
+FIGURE = re.compile(r'<svg [^>]*class="figure".*?</svg>', re.DOTALL)
+REPORT = re.compile(
+    r'<div class="vg vg-report"><div class="vg-head"><code>benchmark .*?</table>'
+    r"|^```text\nbenchmark .*?^```$",
+    re.DOTALL | re.MULTILINE,
+)
 
 
 def measures(source: Path) -> bool:
@@ -61,21 +69,43 @@ def _builds(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes],
     return files("first"), files("second")
 
 
-def masked(name: str, content: bytes) -> bytes:
+def masked(name: str, content: bytes) -> Any:
     """Return a file without what may differ in it."""
     page = re.sub(r"^(_downloads/[0-9a-f]*|_sources)/", "", name).partition(".")[0]
-    repeats = name.endswith((".html", ".ipynb")) and any(
-        measured.endswith(page) for measured in MEASURED
-    )
+    is_measured = any(measured.endswith(page) for measured in MEASURED)
     if name == "searchindex.js":
-        text = content.decode().removeprefix("Search.setIndex(").rstrip(")")
-        index = json.loads(text)
-        # A number is a word, too, and which words stand near it is not looked at.
-        words = {word: pages for word, pages in index["terms"].items() if not NUMBER.search(word)}
-        return json.dumps({**index, "terms": words}).encode()
-    if repeats or name == "llms-full.txt":
-        return NUMBER.sub("0", FIGURE.sub("", content.decode())).encode()
+        return index_without_measured(content.decode())
+    if name.endswith(".ipynb") and is_measured:
+        notebook = nbformat.reads(content.decode(), as_version=4)
+        return [
+            (cell.source, [*shown(cell.outputs)])
+            if cell.cell_type == "code"
+            else NUMBER.sub("0", cell.source)  # Measured numbers are glued into the text.
+            for cell in notebook.cells
+        ]
+    if (name.endswith(".html") and is_measured) or name == "llms-full.txt":
+        return NUMBER.sub("0", REPORT.sub("", FIGURE.sub("", content.decode())))
     return content
+
+
+def shown(outputs: Iterable[Any]) -> Iterator[str]:
+    """Yield what a cell of a page that measures shows, without numbers, drawings and reports."""
+    for output in outputs:
+        data = output.get("data", {"text/plain": output.get("text", output.get("evalue"))})
+        text = data.get("text/markdown", data.get("text/plain", ""))
+        if not text.startswith("benchmark ") and "image/svg+xml" not in data:
+            yield NUMBER.sub("0", text)
+
+
+def index_without_measured(text: str) -> Any:
+    """Return the index of the search without the words of pages that measure."""
+    index = json.loads(text.removeprefix("Search.setIndex(").rstrip(")"))
+    out = {number for number, name in enumerate(index["docnames"]) if name in MEASURED}
+    terms = {
+        word: set(pages if isinstance(pages, list) else [pages]) - out
+        for word, pages in index["terms"].items()
+    }
+    return {**index, "terms": {word: pages for word, pages in terms.items() if pages}}
 
 
 def test_what_measures_is_known() -> None:
