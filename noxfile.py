@@ -51,22 +51,24 @@ def build(session: nox.Session, builder: str) -> None:
 def docs(session: nox.Session) -> None:
     """Build the guide and say where to open it; `nox -s docs -- serve` rebuilds on save."""
     install(session, "docs")
-    html = BUILD / "html"
-    serve = "serve" in session.posargs
+    argument, *options = session.posargs or [""]
+    if argument not in ("", "serve"):
+        session.error(f"docs: {argument!r} is unknown; say `serve`, or `serve --port 8001`")
+    serve = argument == "serve"
     if not serve and session.interactive and "CI" not in os.environ:
         serve = input("Serve the guide and rebuild it on save? [y/N] ").strip().lower() == "y"
     if serve:
         watch = ["--watch", "src", "--watch", "CHANGELOG.md", "--watch", "CONTRIBUTING.md"]
         # What a build writes beside its pages must not start the next one.
         watch += ["--re-ignore", r"docs/_build/|__pycache__"]
-        doctrees = ["-d", str(BUILD / "doctrees-html")]
-        options = ["-n", "-T", "-j", "auto", *doctrees]
-        session.run("sphinx-autobuild", *watch, *options, str(DOCS), str(html))
+        # A page that is served reloads itself: that needs a script which the site does not allow.
+        options += ["-n", "-T", "-j", "auto", "-t", "served", "-d", str(BUILD / "doctrees-served")]
+        session.run("sphinx-autobuild", *watch, *options, str(DOCS), str(BUILD / "served"))
         return
     started = time.monotonic()
     build(session, "html")
     session.log(f"Built in {time.monotonic() - started:.0f} s.")
-    session.log(f"Open {(html / 'index.html').resolve().as_uri()}")
+    session.log(f"Open {(BUILD / 'html' / 'index.html').resolve().as_uri()}")
 
 
 @nox.session(default=False)

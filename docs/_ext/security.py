@@ -2,7 +2,8 @@
 
 See https://www.w3.org/TR/CSP3. The theme's inline script and stylesheet are allowed by their
 hashes. Drawings have their colours in `style` attributes, which would need `unsafe-inline`; there
-they are the same as attributes of their own.
+they are the same as attributes of their own. A site that `nox -s docs -- serve` builds, with the
+tag "served", has no policy: its pages run the script with which sphinx-autobuild reloads them.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def secured(page: str) -> str:
 
 def secure(app: Sphinx, error: Exception | None) -> None:
     """Write the policy into every page that this build has written."""
-    if error or app.builder.name != "html":
+    if error or app.builder.name != "html" or app.tags.has("served"):
         return
     for path in Path(app.outdir).rglob("*.html"):
         page = path.read_text("utf-8")

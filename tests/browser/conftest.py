@@ -3,8 +3,12 @@
 import functools
 import http.server
 import os
+import re
 import shutil
+import signal
+import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -60,6 +64,32 @@ def _address(site: Path) -> Iterator[str]:
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """Return a function that starts a server of its own process, and says where it is."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start_server(command: list[str], *, patience: float = 60, **options: Any) -> str:
+        log = tmp_path / f"server-{len(started)}.log"
+        with log.open("w") as output:
+            server = subprocess.Popen(
+                command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True, **options
+            )
+        started.append(server)
+        end = time.monotonic() + patience
+        while server.poll() is None and time.monotonic() < end:
+            if found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text()):
+                return found[0]
+            time.sleep(0.2)
+        pytest.fail(f"{command} did not say where it serves:\n{log.read_text()}")
+
+    yield start_server
+    for server in started:
+        if server.poll() is None:
+            os.killpg(server.pid, signal.SIGKILL)  # With what it has started.
+            server.wait()
 
 
 @pytest.fixture(scope="session", name="chromium")

@@ -1,13 +1,10 @@
 """A notebook of the guide in a real JupyterLab: opened, run, and without an error."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +16,7 @@ TOKEN = "vmapguide"  # noqa: S105 - of a server that only this test can reach.
 
 
 @pytest.fixture(name="lab")
-def _lab(site: Path, tmp_path: Path) -> Iterator[str]:
+def _lab(site: Path, tmp_path: Path, start: Callable[..., str]) -> Iterator[str]:
     """Lay the notebooks out as `nox -s lab` does, start JupyterLab on them, return its address."""
     notebooks = tmp_path / "notebooks"
     script = str(ROOT / "docs" / "_ext" / "lab.py")
@@ -30,29 +27,8 @@ def _lab(site: Path, tmp_path: Path) -> Iterator[str]:
     options = ["--no-browser", "--allow-root", "--ServerApp.port=0", "--expose-app-in-browser"]
     options += [f"--IdentityProvider.token={TOKEN}"]
     command = [sys.executable, "-m", "jupyterlab", *options, "--notebook-dir", str(notebooks)]
-    log = tmp_path / "log"
-    with (
-        log.open("w") as output,
-        subprocess.Popen(
-            command, env=environment, stdout=output, stderr=subprocess.STDOUT
-        ) as server,
-    ):
-        try:
-            yield address(log)
-        finally:
-            server.kill()
-            shutil.rmtree(notebooks, ignore_errors=True)
-
-
-def address(log: Path, patience: float = 60) -> str:
-    """Wait until the server says where it is, and answers."""
-    end = time.monotonic() + patience
-    while time.monotonic() < end:
-        if found := re.search(r"(http://127\.0\.0\.1:\d+)/lab", log.read_text()):
-            with urllib.request.urlopen(f"{found[1]}/api"):  # noqa: S310 - our own server.
-                return found[1]
-        time.sleep(0.5)
-    pytest.fail(f"JupyterLab did not start:\n{log.read_text()}")
+    yield start(command, env=environment)
+    shutil.rmtree(notebooks, ignore_errors=True)
 
 
 def test_a_chapter_runs_in_jupyterlab(lab: str, chromium: Browser) -> None:
