@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -66,6 +67,12 @@ def _address(site: Path) -> Iterator[str]:
     server.server_close()
 
 
+def answers(port: int) -> bool:
+    """Return whether a server listens: some say where they will before they do."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., str]]:
     """Return a function that starts a server of its own process, and says where it is."""
@@ -80,7 +87,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., str]]:
         started.append(server)
         end = time.monotonic() + patience
         while server.poll() is None and time.monotonic() < end:
-            if found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text()):
+            found = re.search(r"http://127\.0\.0\.1:(\d+)", log.read_text())
+            if found and answers(int(found[1])):
                 return found[0]
             time.sleep(0.2)
         pytest.fail(f"{command} did not say where it serves:\n{log.read_text()}")
