@@ -163,7 +163,7 @@ class Benchmark(_report.Shown):
             )
             for i, size in enumerate(self.sizes)
         )
-        state = "compiled" if self._compiled else "as they are, not compiled"
+        state = "compiled" if self._compiled else "as they are"
         notes = [f"{state[0].upper()}{state[1:]}, on {self.device}."]
         if any(None in timings for timings in self.timings.values()):
             notes.append(
