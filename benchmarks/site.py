@@ -123,7 +123,7 @@ def main() -> None:
     beside = builds["edit"]["guide"] - builds["edit"]["page"]
     sys.stdout.write(f"Beside the run of the changed page itself: {beside:.1f} s.\n")
     if options.json:
-        pages = len([*(ROOT / "docs").rglob("*.md")])
+        pages = len([p for p in (ROOT / "docs").rglob("*.md") if "_build" not in p.parts])
         meaning = {build: {"is": BUILDS[build], **seconds} for build, seconds in builds.items()}
         report = {**surroundings(), "pages": pages, "builds": meaning}
         options.json.write_text(json.dumps(report, indent=2) + "\n", "utf-8")

@@ -26,7 +26,7 @@ extensions = [
     *("notfound.extension", "sphinx_codeautolink", "sphinx_copybutton", "sphinx_design"),
     "vmapguide.sphinx",
     *("accessibility", "code_links", "epub", "execution", "figures", "llms", "mathml"),
-    *("notebooks", "page_facts", "running", "security", "sitemap", "terms"),
+    *("notebooks", "page_facts", "run_times", "running", "security", "sitemap", "terms"),
 ]
 if html_baseurl:
     # What a link to a page looks like elsewhere. It draws pictures, and loads Matplotlib for it.
@@ -95,12 +95,16 @@ pygments_dark_style = "a11y-high-contrast-dark"
 # The cells of a page are one program.
 codeautolink_concat_default = True
 copybutton_selector = "div:not(.output) > div.highlight pre"
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
 
 # The host says which repository it builds. A local build knows none and shows no such link.
 _repository = os.environ.get("READTHEDOCS_GIT_CLONE_URL", "").removesuffix(".git")
 if "GITHUB_REPOSITORY" in os.environ:
     _repository = f"{os.environ['GITHUB_SERVER_URL']}/{os.environ['GITHUB_REPOSITORY']}"
 notfound_urls_prefix = urlsplit(html_baseurl).path or "/"
+notfound_template = "404.html"
+notfound_context = {"title": "Page not found"}
 html_theme_options = {
     "source_repository": _repository,
     "source_branch": os.environ.get("GITHUB_REF_NAME", "main"),

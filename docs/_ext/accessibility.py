@@ -22,6 +22,8 @@ AMENDMENTS = {
     r'<div class="content-icon-container">': (
         '<div class="content-icon-container" role="region" aria-label="Source and theme">'
     ),
+    # What can be pressed is called by what is written on it.
+    r' aria-label="Toggle hidden content"': "",
     # Two landmarks of one kind have names.
     r'<aside class="sidebar-drawer">': '<aside class="sidebar-drawer" aria-label="All pages">',
     r'<aside class="toc-drawer([^"]*)">': r'<aside class="toc-drawer\1" aria-label="This page">',
@@ -32,11 +34,6 @@ def amended(page: str) -> str:
     """Return a page with what it lacks. To amend it twice changes nothing."""
     for pattern, replacement in AMENDMENTS.items():
         page = re.sub(pattern, replacement, page)
-    if "<h1" not in page:
-        # Search has a form, and no heading.
-        title = re.search(r"<title>(.*?)( - .*)?</title>", page)
-        heading = f"<h1>{title[1] if title else ''}</h1>"
-        page = re.sub(r'(<article role="main"[^>]*>)', rf"\1{heading}", page, count=1)
     return page
 
 

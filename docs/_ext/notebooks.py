@@ -90,11 +90,13 @@ def add_download(app: Sphinx, doctree: nodes.document) -> None:
         target.write_text(text, "utf-8")
     link = download_reference(reftarget="/" + os.path.relpath(target, app.srcdir))
     link += nodes.inline("", "Download this page as a notebook")
-    line = facts_line(doctree)
-    line += [nodes.Text(" · ")] * bool(line.children) + [link]
+    links = [link]
     if on_github:
         address = COLAB.format(name=on_github["name"], docname=docname)
-        line += [nodes.Text(" · "), nodes.reference("", "Open in Colab", refuri=address)]
+        links.append(nodes.reference("", "Open in Colab", refuri=address))
+    line = facts_line(doctree)
+    for each in links:
+        line += nodes.inline("", " · " if line.children else "", each, classes=["on-screen"])
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -21,3 +21,27 @@
     return near.map(({ result, weight }) => result.with(4, weight));
   };
 }
+
+/* What is shown of a page that was found: not its first lines, which every page has, nor definitions
+   of terms; and the parts of an explanation are words apart. */
+{
+  const textOf = Search.htmlToText;
+  const aside = ".term-definition, .page-facts, h1";
+  const parts = "td, th, .vg-head > *, .vg-line, .vg-made, .vg-number";
+  Search.htmlToText = (html, anchor) => {
+    const page = new DOMParser().parseFromString(html, "text/html");
+    for (const element of page.querySelectorAll(aside)) element.remove();
+    for (const element of page.querySelectorAll(parts)) element.append(" ");
+    return textOf(page.documentElement.outerHTML, anchor);
+  };
+}
+
+/* The field shows what was searched for; there are no categories to select. */
+{
+  const field = document.querySelector("form.page-search input");
+  if (field) field.value = new URLSearchParams(location.search).get("q") ?? "";
+  Object.assign(Documentation.TRANSLATIONS, {
+    "Your search did not match any documents. Please make sure that all words are spelled correctly and that you've selected enough categories.":
+      "No page has these words. Try fewer of them, or the first line of an error message.",
+  });
+}

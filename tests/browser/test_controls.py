@@ -34,6 +34,20 @@ class TestCopy:
         assert copied.startswith("W_key, b_key, X_key = jax.random.split(")
         assert "dot_general" not in copied
 
+    def test_examples_without_prompts_and_outputs(self, opened: Opened) -> None:
+        """What a docstring shows, and what a terminal does, is copied to be run."""
+        page = opened("reference/vmapguide.html", permissions=["clipboard-read", "clipboard-write"])
+        for text, copied in ((">>> ", "import jax"), ("$ pip", "pip install .")):
+            block = page.locator("div.highlight", has_text=text).first
+            block.hover()
+            block.locator("button.copybtn").click()
+            clipboard = page.evaluate("navigator.clipboard.readText()")
+            assert clipboard.startswith(copied)
+            lines = [line for line in block.inner_text().splitlines() if line.strip()]
+            of_code = [line for line in lines if line.startswith((">>> ", "... ", "$ "))]
+            assert len(clipboard.strip().splitlines()) == len(of_code)
+            assert ">>>" not in clipboard
+
     def test_outputs_have_no_button(self, opened: Opened) -> None:
         """They are not for running."""
         page = opened(CHAPTER)
@@ -73,8 +87,17 @@ class TestSearch:
         """It is said."""
         page = opened("search.html?q=zzyzx+quux+xyzzy+plugh+frobnicate")
         page.wait_for_selector(".search-summary:not(:empty)")
-        assert "did not match any documents" in page.locator(".search-summary").inner_text()
+        assert "No page has these words" in page.locator(".search-summary").inner_text()
         assert page.locator("#search-results li").count() == 0
+
+    def test_what_is_shown_of_a_page(self, opened: Opened) -> None:
+        """Its words, apart, and without the line that every page has."""
+        page = opened("search.html?q=transpose")
+        page.wait_for_selector("#search-results p.context", timeout=20_000)
+        snippets = page.locator("#search-results").inner_text()
+        assert "minutes to read" not in snippets
+        assert "your codeone example" not in snippets
+        assert page.locator("form.page-search input").input_value() == "transpose"
 
 
 class TestDefinitions:
@@ -108,6 +131,28 @@ class TestDefinitions:
             assert box["x"] >= 0
             assert box["x"] + box["width"] <= width
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+    @pytest.mark.parametrize("name", ["guide/branches.html", "guide/nesting.html"])
+    def test_the_pointer_reaches_it(self, opened: Opened, name: str) -> None:
+        """Also under a term in bold: it is next to its term, and stays while one goes there."""
+        page = opened(name)
+        for term in page.locator("article .term").all():
+            term.evaluate("e => e.scrollIntoView({block: 'center'})")
+            term.locator("a").hover()
+            definition = term.locator("[role=tooltip]")
+            word, box = term.locator("a").bounding_box(), definition.bounding_box()
+            article = page.locator("article").bounding_box()
+            assert word
+            assert box
+            assert article
+            assert article["x"] - 1 < box["x"] < article["x"] + article["width"] - box["width"] + 1
+            below = word["y"] + word["height"]
+            assert 0 <= box["y"] - below < 16
+            middle = word["x"] + word["width"] / 2
+            for y in (below + 2, (below + box["y"]) / 2, box["y"] + 5):
+                page.mouse.move(middle, y)
+                assert definition.is_visible()
+            page.mouse.move(0, 0)
 
 
 class TestTheme:
@@ -166,6 +211,20 @@ class TestExplanation:
 class TestKeyboard:
     """Everything can be reached without a mouse."""
 
+    @pytest.mark.parametrize("width", [1280, 640])
+    def test_the_focus_is_seen(self, opened: Opened, width: int) -> None:
+        """What has it is in the window, and not transparent: also drawers and copy buttons."""
+        page = opened(CHAPTER, width=width)
+        stops = ("button.copybtn", ".sidebar-drawer a", ".toc-drawer a")
+        for stop in stops:
+            page.keyboard.press("Tab")  # What is focused by a script is seen after a key.
+            page.locator(stop).nth(2).focus()
+            page.wait_for_timeout(400)  # The drawers slide.
+            box = page.locator(stop).nth(2).bounding_box()
+            assert box, stop
+            assert 0 <= box["x"] < width, stop
+            assert page.locator(stop).nth(2).evaluate("e => getComputedStyle(e).opacity") == "1"
+
     def test_skip_link(self, opened: Opened) -> None:
         """The first stop leads past the navigation."""
         page = opened(CHAPTER)
@@ -218,3 +277,7 @@ def test_a_page_that_is_not_there(opened: Opened, address: str) -> None:
     assert response.status == 404
     links = re.findall(r'href="(/guide/[^"]*)"', response.text())
     assert "/guide/one-neuron.html" in links
+    page = opened("404.html", width=390)
+    page.locator("form.page-search input").fill("dynamic_slice")
+    page.locator("form.page-search button").click()
+    page.wait_for_selector("#search-results li a", timeout=20_000)
