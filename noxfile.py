@@ -151,6 +151,8 @@ def lighthouse(session: nox.Session) -> None:
 def lint(session: nox.Session) -> None:
     """Check style and types; `nox -s lint -- --fix` repairs the style it can."""
     install(session, "lint")
+    if unknown := set(session.posargs) - {"--fix"}:
+        session.error(f"lint: {', '.join(unknown)} is unknown; say `--fix`, or nothing")
     fix = "--fix" in session.posargs
     session.run("ruff", "check", *(["--fix"] if fix else []))
     session.run("ruff", "format", *([] if fix else ["--check"]))

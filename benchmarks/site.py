@@ -78,7 +78,8 @@ class Site:
         elif build == "edit":
             page = self.docs / f"{PAGE}.md"
             text = page.read_text("utf-8")
-            page.write_text(text.replace("import jax\n", f"import jax  # {number}\n", 1), "utf-8")
+            cell = re.compile(r"^import jax(  # \d+)?$", re.MULTILINE)
+            page.write_text(cell.sub(f"import jax  # {number}", text, count=1), "utf-8")
 
 
 def page_seconds(output: str) -> float:

@@ -20,12 +20,13 @@ release = version = metadata.version("vmapguide")
 
 # The host says where the site will stand: only then has it canonical addresses and a sitemap.
 html_baseurl = os.environ.get("READTHEDOCS_CANONICAL_URL") or os.environ.get("PAGES_URL", "")
+html_baseurl = html_baseurl and f"{html_baseurl.rstrip('/')}/"
 
 extensions = [
     *("myst_nb", "sphinx.ext.autodoc", "sphinx.ext.intersphinx", "sphinx.ext.napoleon"),
     *("notfound.extension", "sphinx_codeautolink", "sphinx_copybutton", "sphinx_design"),
     "vmapguide.sphinx",
-    *("accessibility", "code_links", "epub", "execution", "figures", "llms", "mathml"),
+    *("accessibility", "code_links", "epub", "execution", "figures", "leftovers", "llms", "mathml"),
     *("notebooks", "page_facts", "run_times", "running", "security", "sitemap", "terms"),
 ]
 if html_baseurl:

@@ -26,6 +26,9 @@ AMENDMENTS = {
     r"<svg (?![^>]*xmlns=)": r'<svg xmlns="http://www.w3.org/2000/svg" ',
 }
 
+# What the manifest says of a page: https://www.w3.org/TR/epub-33/#sec-item-resource-properties
+PROPERTIES = {"mathml": "<math ", "svg": "<svg "}
+
 STYLESHEETS = ("pygments.css", "epub.css", "vmapguide.css", "book.css")
 
 
@@ -38,10 +41,11 @@ class Builder(Epub3Builder):
         manifest = Path(self.outdir, "content.opf")
         text = manifest.read_text("utf-8")
         for page in Path(self.outdir).rglob("*.xhtml"):
-            if "<svg " in page.read_text("utf-8"):
+            body = page.read_text("utf-8")
+            if has := " ".join(name for name, tag in PROPERTIES.items() if tag in body):
                 address = f'href="{page.relative_to(self.outdir).as_posix()}"'
                 text = text.replace(
-                    f"{address} media-type", f'{address} properties="svg" media-type'
+                    f"{address} media-type", f'{address} properties="{has}" media-type'
                 )
         manifest.write_text(text, "utf-8")
 

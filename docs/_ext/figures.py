@@ -28,9 +28,10 @@ def themed(svg: str, alt: str) -> str:
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r"\s(?:width|height)=\"[\d.]+pt\"", "", svg, count=2)
     svg = re.sub(r"#000000\b", "currentColor", svg)
-    svg = re.sub(r"fill: #ffffff", "fill: none", svg)
+    # Areas that are white are paper; white text is on something dark.
+    svg = re.sub(r"(<(?!text)[^>]*)fill: #ffffff", r"\1fill: none", svg)
     # Text without a colour is black.
-    svg = re.sub(r"<text(?=[\s>])", '<text fill="currentColor"', svg)
+    svg = re.sub(r"<text(?=[\s>])(?![^>]*\bfill[:=])", '<text fill="currentColor"', svg)
     # Several drawings on a page must not answer to each other's references.
     prefix = "f" + hashlib.sha256(svg.encode()).hexdigest()[:8]
     svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{prefix}-", svg)
@@ -56,7 +57,7 @@ class InlineFigures(SphinxPostTransform):
         """Edit the page."""
         for node in list(self.document.findall(nodes.image)):
             path = Path(self.app.srcdir, node["uri"])
-            if path.suffix != ".svg":
+            if path.suffix != ".svg" or "://" in node["uri"]:
                 continue
             if not node.get("alt"):
                 logger.warning("a figure has no alternative text", location=node, type="figures")

@@ -19,8 +19,12 @@ from sphinx.builders.text import TextBuilder
 from sphinx.writers.text import TextTranslator
 
 
-# The fences and options of MyST's directives: what stands between them is text.
-DIRECTIVE = re.compile(r"^(:{3,}.*|:[\w-]+:.*|```\{toctree\}[\s\S]*?^```)\n?", re.MULTILINE)
+# The fences and options of MyST's directives: what stands between them is text. Code is kept.
+DIRECTIVE = re.compile(
+    r"^(?P<kept>```(?!\{(?:toctree|nb-exec-table)\})[\s\S]*?^```)"
+    r"|^(?::{3,}.*|:[\w-]+:.*|```[\s\S]*?^```)\n?",
+    re.MULTILINE,
+)
 
 ABOUT = (
     "A guide to jax.vmap whose pages run while they are built, and a package that shows what vmap "
@@ -56,7 +60,8 @@ def cell_parts(cell: Any, numbers: dict[str, str]) -> Iterator[str]:
     """Yield what a cell says: its text, or its code and what that printed."""
     tags = cell.metadata.get("tags", ())
     if cell.cell_type == "markdown":
-        yield DIRECTIVE.sub("", plain_markdown(cell.source, numbers))
+        text = plain_markdown(cell.source, numbers)
+        yield DIRECTIVE.sub(lambda match: match["kept"] or "", text)
     if cell.cell_type != "code" or "remove-cell" in tags:
         return
     if "remove-input" not in tags:

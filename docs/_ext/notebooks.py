@@ -44,7 +44,7 @@ def plain_markdown(text: str, numbers: dict[str, str]) -> str:
         if role.startswith("glue"):
             return numbers.get(shown, match[0])
         if role == "doc":
-            return Path(shown).name
+            return shown if match["target"] else Path(shown).name
         return f"`{shown}`" if role.startswith("py:") else shown
 
     return ROLE.sub(plain, text)
@@ -74,7 +74,7 @@ def add_download(app: Sphinx, doctree: nodes.document) -> None:
         if cell.cell_type == "markdown":
             cell.source = plain_markdown(cell.source, numbers)
     opening = [nbformat.v4.new_markdown_cell(INSTALL, id="install")]
-    repository = app.config.html_theme_options.get("source_repository", "")
+    repository = app.config.notebooks_repository
     on_github = re.fullmatch(r"https://github\.com/(?P<name>[^/]+/[^/]+)", repository)
     if on_github:
         code = SETUP.format(repository=repository).strip()
@@ -90,7 +90,7 @@ def add_download(app: Sphinx, doctree: nodes.document) -> None:
         target.write_text(text, "utf-8")
     link = download_reference(reftarget="/" + os.path.relpath(target, app.srcdir))
     link += nodes.inline("", "Download this page as a notebook")
-    links = [link]
+    links: list[nodes.Element] = [link]
     if on_github:
         address = COLAB.format(name=on_github["name"], docname=docname)
         links.append(nodes.reference("", "Open in Colab", refuri=address))
@@ -101,6 +101,14 @@ def add_download(app: Sphinx, doctree: nodes.document) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension with Sphinx."""
+    # A setting of its own: another one means that pages are read again, where options of the theme
+    # let them only be written.
+    app.add_config_value(
+        "notebooks_repository",
+        lambda config: config.html_theme_options.get("source_repository", ""),
+        "env",
+        types=frozenset({str}),
+    )
     # Before Sphinx collects the files that a page lets download.
     app.connect("doctree-read", add_download, priority=400)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -58,9 +58,12 @@ def facts_line(doctree: nodes.document) -> Facts:
     """Return the line below the title, a new one if there is none yet."""
     for line in doctree.findall(Facts):
         return line
-    title = next(iter(doctree.findall(nodes.title)))
     line = Facts("", "", classes=["page-facts"])
-    title.parent.insert(title.parent.index(title) + 1, line)
+    title = next(iter(doctree.findall(nodes.title)), None)
+    if title is None:  # Sphinx warns of a page without one; it is no reason to stop.
+        doctree.insert(0, line)
+    else:
+        title.parent.insert(title.parent.index(title) + 1, line)
     return line
 
 
@@ -68,7 +71,10 @@ def summary(doctree: nodes.document) -> str:
     """Return the first paragraph of a page: the question that it answers."""
     for paragraph in doctree.findall(nodes.paragraph):
         if not isinstance(paragraph, Facts):
-            return " ".join(paragraph.astext().split())
+            texts = paragraph.findall(nodes.Text)
+            # By the time a page is written, links to terms have raw HTML around them.
+            words = (text for text in texts if not isinstance(text.parent, nodes.raw))
+            return " ".join("".join(words).split())
     return ""
 
 

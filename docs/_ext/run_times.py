@@ -6,7 +6,7 @@ a page ran, which is a box where no font has it.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
@@ -51,7 +51,7 @@ def rows(env: BuildEnvironment, here: str) -> Iterator[list[nodes.Node]]:
             reftype="doc",
             refwarn=True,
         )
-        ran = datetime.datetime.fromtimestamp(data["mtime"]).astimezone(datetime.UTC)
+        ran = dt.datetime.fromtimestamp(data["mtime"]).astimezone(dt.UTC)
         seconds = "" if data["runtime"] is None else f"{data['runtime']:.1f}"
         result = "passed" if data["succeeded"] else "failed"
         yield [link, *map(nodes.Text, (f"{ran:%Y-%m-%d %H:%M} UTC", seconds, result))]

@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging as python_logging
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +22,10 @@ from typing import Any, cast
 
 import nbformat
 from docutils import nodes
+from filelock import FileLock
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
+from jupyter_client.kernelspec import NoSuchKernel
 from myst_nb.core.read import create_nb_reader
 from myst_nb.sphinx_ import NbMetadataCollector
 from nbclient import NotebookClient
@@ -113,6 +115,8 @@ def run(page: Page, timeout: int) -> Page:
         page.failure = f"it ran longer than {timeout} s"
     except DeadKernelError:
         page.failure = "its kernel died"
+    except (NoSuchKernel, RuntimeError) as error:  # It has not even started.
+        page.failure = str(error)
     page.seconds = time.monotonic() - start
     make_nameless(page.notebook)
     return page
@@ -146,20 +150,24 @@ def run_pages(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     failed_pages(env).difference_update(docnames)
     if app.config.nb_execution_mode != "cache":
         return
-    cache = get_cache(app.config.nb_execution_cache_path)
-    # What failed is in the cache until it has been read. If that build was killed, it still is.
-    forget_failed(cache)
-    cached = {record.hashkey for record in cache.list_cache_records()}
-    for page in run_all(
-        app, [page for page in pages(env, docnames) if key(cache, page) not in cached]
-    ):
-        facts = {"execution_seconds": page.seconds, "failure": page.failure}
-        bundle = CacheBundleIn(page.notebook, str(page.path), data=facts)
-        cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
-        if page.failure:
-            failed_pages(env).add(page.docname)
-            warn(page)
-    cache.db.dispose()  # A connection must not be carried over into Sphinx's processes.
+    path = Path(app.config.nb_execution_cache_path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Another build, say the one that serves, waits; then it finds here what it would have run.
+    with FileLock(path.with_suffix(".lock")):
+        cache = get_cache(app.config.nb_execution_cache_path)
+        # What failed is in the cache until it has been read. If that build was killed, it still is.
+        forget_failed(cache)
+        cached = {record.hashkey for record in cache.list_cache_records()}
+        for page in run_all(
+            app, [page for page in pages(env, docnames) if key(cache, page) not in cached]
+        ):
+            facts = {"execution_seconds": page.seconds, "failure": page.failure}
+            bundle = CacheBundleIn(page.notebook, str(page.path), data=facts)
+            cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+            if page.failure:
+                failed_pages(env).add(page.docname)
+                warn(page)
+        cache.db.dispose()  # A connection must not be carried over into Sphinx's processes.
 
 
 def key(cache: Any, page: Page) -> str:
@@ -167,17 +175,24 @@ def key(cache: Any, page: Page) -> str:
     return str(cache.create_hashed_notebook(page.notebook)[1])
 
 
-def run_all(app: Sphinx, todo: list[Page]) -> Iterator[Page]:
+def run_all(app: Sphinx, todo: list[Page]) -> Generator[Page, None, None]:
     """Run pages, several at a time and the long ones first; yield each when it is done."""
     if not todo:
         return
     todo.sort(key=lambda page: len(page.notebook.cells), reverse=True)
     with ThreadPoolExecutor(max(1, app.parallel)) as pool:
         futures = [pool.submit(run, page, app.config.nb_execution_timeout) for page in todo]
-        for future in status_iterator(
-            as_completed(futures), "running pages... ", length=len(futures), stringify_func=shown
-        ):
-            yield future.result()
+        try:
+            for future in status_iterator(
+                as_completed(futures),
+                "running pages... ",
+                length=len(futures),
+                stringify_func=shown,
+            ):
+                yield future.result()
+        finally:
+            # Who presses Ctrl-C waits for the pages that run, and not for all the others.
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def warn(page: Page) -> None:
@@ -216,6 +231,7 @@ def forget_failed(cache: Any) -> None:
 
 def note_failed(app: Sphinx, env: BuildEnvironment) -> None:
     """After all pages were read: what failed did not succeed, and is not kept."""
+    failed_pages(env).intersection_update(env.found_docs)  # One that failed may be gone.
     if failed_pages(env):
         forget_failed(get_cache(app.config.nb_execution_cache_path))
         for docname in failed_pages(env):

@@ -68,7 +68,7 @@ def secure(app: Sphinx, error: Exception | None) -> None:
         return
     for path in Path(app.outdir).rglob("*.html"):
         page = path.read_text("utf-8")
-        if "Content-Security-Policy" not in page:
+        if '<meta http-equiv="Content-Security-Policy"' not in page:
             path.write_text(secured(page), "utf-8")
 
 

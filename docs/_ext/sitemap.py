@@ -22,7 +22,10 @@ def sitemap(addresses: list[str]) -> str:
 def write(app: Sphinx, error: Exception | None) -> None:
     """Write the sitemap beside the landing page."""
     base = app.config.html_baseurl
-    if error or not base or app.builder.name != "html":
+    if error or app.builder.name != "html":
+        return
+    if not base:  # A build before may have had one.
+        Path(app.outdir, "sitemap.xml").unlink(missing_ok=True)
         return
     addresses = [base + app.builder.get_target_uri(page) for page in sorted(app.env.found_docs)]
     Path(app.outdir, "sitemap.xml").write_text(sitemap(addresses), "utf-8")

@@ -11,6 +11,7 @@ from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
 
@@ -61,7 +62,19 @@ def explained(link: nodes.reference, identifier: str, definition: str) -> list[n
     ]
 
 
+def repeat(app: Sphinx, env: BuildEnvironment) -> list[str]:
+    """Write all pages anew when the glossary has changed: they repeat what Sphinx does not know."""
+    del app
+    objects = env.get_domain("std").get_objects()
+    glossaries = sorted({page for _, _, kind, page, _, _ in objects if kind == "term"})
+    said = [env.get_doctree(page).astext() for page in glossaries]
+    before = vars(env).get("glossary", said)
+    vars(env)["glossary"] = said
+    return [] if said == before else sorted(env.found_docs)
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension with Sphinx."""
     app.add_post_transform(Definitions)
+    app.connect("env-updated", repeat)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -34,7 +34,7 @@ def _online(local: Path, build: Build) -> Path:
     """Build with what GitHub's machines set, from what the other build has run."""
     del local
     variables = {
-        "PAGES_URL": "https://pages.example/guide/",
+        "PAGES_URL": "https://pages.example/guide",
         "GITHUB_SERVER_URL": "https://github.com",
         "GITHUB_REPOSITORY": "some/where",
         "GITHUB_REF_NAME": "main",

@@ -61,7 +61,7 @@ def test_the_host_says_where_the_repository_is(
     """On a host the links are the host's."""
     monkeypatch.setenv("GITHUB_SERVER_URL", "https://code.example")
     monkeypatch.setenv("GITHUB_REPOSITORY", "some/where")
-    monkeypatch.setenv("PAGES_URL", "https://pages.example/")
+    monkeypatch.setenv("PAGES_URL", "https://pages.example")
     app = Sphinx(DOCS, DOCS, tmp_path, tmp_path, "html", status=None, warning=None)
     options = app.config.html_theme_options
     assert options["source_repository"] == "https://code.example/some/where"

@@ -3,74 +3,23 @@
 Each test goes on with the small site that the one before has left.
 """
 
-import os
 import re
-import subprocess
-import sys
+import shutil
+import threading
+import time
+from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
-import pytest
-
-
-DOCS = Path(__file__).parent.parent.parent / "docs"
-
-COLOUR = re.compile(r"\x1b\[[\d;]*[mK]")
-
-CONF = f"""
-import os, sys
-sys.path.insert(0, {str(DOCS / "_ext")!r})
 import execution
-project = "a small site"
-extensions = ["myst_nb", "vmapguide.sphinx", "execution", "figures", "notebooks", "running"]
-exclude_patterns = ["_build"]
-execution.SURROUNDINGS["TEST"] = os.environ.get("VMAPGUIDE_TEST_FINGERPRINT", "")
-nb_execution_mode = "cache"
-html_theme = "basic"
-"""
+import nbformat
+import pytest
+import running
+from running import Page
+from small_site import Site, page
 
-HEADER = """---
-jupytext: {text_representation: {extension: .md, format_name: myst}}
-kernelspec: {name: python3, display_name: Python 3}
----
-"""
-
-
-def page(title: str, *cells: str) -> str:
-    """Return the source of a page."""
-    blocks = "\n".join(f"```{{code-cell}} ipython3\n{cell}\n```" for cell in cells)
-    return f"{HEADER}\n# {title}\n\n{blocks}\n"
-
-
-class Site:
-    """A small site in a folder of its own, built as noxfile.py builds the guide."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        (folder / "conf.py").write_text(CONF)
-        self.write("index", "# Index\n\n```{toctree}\ngood\nbad\n```\n")
-
-    def write(self, name: str, text: str) -> None:
-        (self.folder / f"{name}.md").write_text(text)
-
-    def lines(self, name: str) -> list[str]:
-        return (self.folder / f"{name}.md").read_text().splitlines()
-
-    def ran(self, result: subprocess.CompletedProcess[str]) -> list[str]:
-        return re.findall(r"running pages\.\.\. .*?(\w+) \([\d.]+ s\)", result.stdout)
-
-    def html(self, name: str) -> str:
-        return (self.folder / "_build" / "html" / f"{name}.html").read_text()
-
-    def build(self, *more: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        options = ["-n", "-W", "-T", "--keep-going", "-j", "2", "--color", *more]
-        command = [sys.executable, "-m", "sphinx", *options, ".", "_build/html"]
-        environment = {**os.environ, "COLUMNS": "200", "CI": "", **variables}
-        result = subprocess.run(
-            command, check=False, cwd=self.folder, env=environment, capture_output=True, text=True
-        )
-        # As a terminal shows them.
-        result.stdout, result.stderr = (COLOUR.sub("", s) for s in (result.stdout, result.stderr))
-        return result
+import vmapguide
 
 
 @pytest.fixture(scope="module", name="site")
@@ -101,15 +50,20 @@ def test_a_failing_cell_fails_the_build_and_the_others_are_built(site: Site) -> 
         (("1 + 1", "1 +"), r"bad\.md:\d+: .*cell 2 failed at `1 \+`: SyntaxError: invalid syntax"),
         (("import os\nos._exit(1)",), r"bad\.md:\d+: .*cell 1 failed at `.*`: its kernel died"),
         (("import time", "time.sleep(60)"), r"cell 2 failed at `time.*`: it ran longer than 5 s"),
+        (("1 + 1",), r"bad\.md:\d+: .*No such kernel named pyhton3"),
     ],
-    ids=["syntax", "dead kernel", "timeout"],
+    ids=["syntax", "dead kernel", "timeout", "no kernel"],
 )
 def test_what_else_can_fail(site: Site, cells: tuple[str, ...], expected: str) -> None:
-    """Code that is none, a kernel that dies, a cell that does not end."""
-    site.write("bad", page("Bad", *cells))
+    """Code that is none, a kernel that dies or is not there, a cell that does not end."""
+    text = page("Bad", *cells)
+    if "pyhton3" in expected:
+        text = text.replace("name: python3", "name: pyhton3")
+    site.write("bad", text)
     result = site.build("-D", "nb_execution_timeout=5")
     assert result.returncode != 0
-    assert re.search(expected, result.stderr)
+    assert re.search(expected, result.stderr), result.stderr
+    assert "Extension error" not in result.stderr
 
 
 def test_it_fails_again_when_nothing_changed(site: Site) -> None:
@@ -140,14 +94,15 @@ def test_changed_prose_runs_nothing(site: Site) -> None:
 
 
 def test_a_build_without_changes_runs_nothing(site: Site) -> None:
-    """Nothing changed, nothing runs."""
+    """Nothing changed, nothing runs, and no page is read."""
     result = site.build()
     assert result.returncode == 0, result.stderr
     assert site.ran(result) == []
+    assert "no targets are out of date" in result.stdout
 
 
-def test_another_package_or_jax_runs_everything(site: Site) -> None:
-    """What stands on a page depends on them, so pages of another fingerprint are not reused."""
+def test_another_fingerprint_runs_everything(site: Site) -> None:
+    """What is on a page depends on what ran it: pages of another fingerprint do not count."""
     result = site.build(VMAPGUIDE_TEST_FINGERPRINT="another")
     assert result.returncode == 0, result.stderr
     assert sorted(site.ran(result)) == ["bad", "good"]
@@ -203,3 +158,76 @@ def test_a_figure_without_alternative_text_is_refused(site: Site) -> None:
     assert 'stroke-linejoin="round"' in figure
     identifiers = re.findall(r'\bid="([^"]+)"', figure)
     assert set(re.findall(r'(?:href="#|url\(#)([^")]+)', figure)) <= set(identifiers)
+
+
+@pytest.mark.parametrize("what", ["package", "kernel", "measured", *execution.SPEAKERS])
+def test_the_fingerprint(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is another for another package, kernel, library, or number that was measured."""
+    before = execution.fingerprint()
+    assert execution.fingerprint() == before
+    if what == "package":
+        copy = shutil.copytree(Path(vmapguide.__file__).parent, tmp_path / "vmapguide")
+        monkeypatch.setattr("execution.vmapguide.__file__", str(copy / "__init__.py"))
+        assert execution.fingerprint() == before
+        (copy / "new.py").touch()
+    elif what == "kernel":
+        copy = shutil.copytree(execution.KERNEL, tmp_path / "kernel")
+        monkeypatch.setattr(execution, "KERNEL", copy)
+        assert execution.fingerprint() == before
+        (copy / "new.py").touch()
+    elif what == "measured":
+        names = ("_ext", "project")
+        for name in names:
+            shutil.copytree(execution.DOCS / name, tmp_path / name)
+        monkeypatch.setattr(execution, "DOCS", tmp_path)
+        assert execution.fingerprint() == before
+        (tmp_path / "project" / "corpus.json").write_text("{}")
+    else:
+        real = metadata.version
+        monkeypatch.setattr(
+            "execution.metadata.version", lambda name: "0" if name == what else real(name)
+        )
+    assert execution.fingerprint() != before
+
+
+class TestQueue:
+    """Pages run side by side, the long ones first, and no longer than somebody wants them."""
+
+    @pytest.fixture(name="app")
+    def _app(self, monkeypatch: pytest.MonkeyPatch) -> Any:
+        """Return what of a Sphinx application the queue looks at, and let pages sleep."""
+        self.started: list[str] = []
+        self.together = threading.Barrier(2, timeout=10)
+
+        def run(page: Page, timeout: int) -> Page:
+            self.started.append(page.docname)
+            if timeout:
+                self.together.wait()
+            else:
+                time.sleep(0.05)
+            return page
+
+        monkeypatch.setattr(running, "run", run)
+        config = SimpleNamespace(nb_execution_timeout=1)
+        return SimpleNamespace(parallel=2, config=config)
+
+    def pages(self, *lengths: int) -> list[Page]:
+        """Return pages of so many cells."""
+        cells = {n: [nbformat.v4.new_code_cell("") for _ in range(n)] for n in lengths}
+        return [
+            Page(f"{n}", Path(f"{n}.md"), nbformat.v4.new_notebook(cells=cells[n])) for n in lengths
+        ]
+
+    def test_side_by_side(self, app: Any) -> None:
+        """Each waits for another to run at the same time; the first to start have most cells."""
+        ran = running.run_all(app, self.pages(1, 4, 3, 2))
+        assert {page.docname for page in ran} == {"1", "2", "3", "4"}
+        assert set(self.started[:2]) == {"4", "3"}
+
+    def test_who_stops_waits_for_no_more_than_what_runs(self, app: Any) -> None:
+        """A build that ends early, by Ctrl-C, leaves the others alone."""
+        app.config.nb_execution_timeout = 0
+        ran = running.run_all(app, self.pages(*range(1, 200)))
+        next(ran)
+        ran.close()
+        assert 0 < len(self.started) < 100

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import html
 import re
 import subprocess
 import sys
@@ -15,13 +16,18 @@ from accessibility import amended
 from docutils import nodes
 from docutils.core import publish_doctree
 from epub import amended as as_xhtml
+from figures import themed
 from lab import lay_out
 from llms import cell_parts
 from mathml import mathml
+from notebooks import plain_markdown
 from page_facts import CODE_LINES, WORDS, facts_line, reading_minutes, summary
-from security import policy, secured
+from security import policy, secured, without_styles
 from sitemap import sitemap
 from terms import explained
+
+
+DOCS = Path(__file__).parent.parent.parent / "docs"
 
 
 class TestMathml:
@@ -38,11 +44,14 @@ class TestMathml:
         """Escaped."""
         assert 'alttext="a &lt; &quot;b&quot;"' in mathml(nodes.math("", 'a < "b"'))
 
-    def test_what_is_no_formula(self, caplog: pytest.LogCaptureFixture) -> None:
+    @pytest.mark.parametrize("source", [r"\frac{", r"\fracc{1}{2}", r"\text{a<b}"])
+    def test_what_is_no_formula(self, source: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """It stays readable, and the build is warned."""
-        html = mathml(nodes.math("", r"\frac{"))
-        assert html == r"<code>\frac{</code>" or html.startswith("<math")
-        del caplog
+        warnings: list[Any] = []
+        monkeypatch.setattr("mathml.logger.warning", lambda *told, **_: warnings.append(told))
+        assert mathml(nodes.math("", source)) == f"<code>{html.escape(source)}</code>"
+        assert len(warnings) == 1
+        assert source in warnings[0]
 
 
 class TestPageFacts:
@@ -166,6 +175,44 @@ class TestEpub:
         assert as_xhtml(drawing) == drawing
 
 
+class TestFigures:
+    """Drawings that follow the theme and stand side by side."""
+
+    DRAWING = (
+        '<svg viewBox="0 0 2 1"><path id="a" d="M0 0" style="fill: #ffffff"/>'
+        '<use href="#a" style="fill: #000000"/><text>plain</text>'
+        '<text style="fill: #ff0000">red</text><text style="fill: #ffffff">white</text></svg>'
+    )
+
+    def test_colours(self) -> None:
+        """Black is the ink and a white area is the paper; text that has a colour keeps it."""
+        drawing = without_styles(themed(self.DRAWING, "A drawing."))
+        assert 'fill="currentColor"/>' in drawing
+        assert '<text fill="currentColor">plain' in drawing
+        assert '<text fill="#ff0000">red' in drawing
+        assert '<text fill="#ffffff">white' in drawing
+        assert 'd="M0 0" fill="none"' in drawing
+        for tag in re.findall(r"<[^>]*>", drawing):
+            assert tag.count("fill=") <= 1
+
+    def test_references(self) -> None:
+        """Each refers to itself, and not to another drawing of the page."""
+        one, other = (themed(self.DRAWING.replace("plain", text), "") for text in ("1", "2"))
+        for drawing in (one, other):
+            (name,) = re.findall(r'\bid="([^"]+)"', drawing)
+            assert f'href="#{name}"' in drawing
+        assert re.findall(r'\bid="([^"]+)"', one) != re.findall(r'\bid="([^"]+)"', other)
+
+
+class TestNotebooks:
+    """Markdown that Jupyter shows as well."""
+
+    def test_roles(self) -> None:
+        """Names as code, pages by their names or as they are called, numbers as they are."""
+        source = "{py:func}`jax.vmap` {doc}`../guide/cost` {doc}`and/or <cost>` {glue:text}`n`"
+        assert plain_markdown(source, {"n": "3"}) == "`jax.vmap` cost and/or 3"
+
+
 class TestLab:
     """Notebooks to run and to edit."""
 
@@ -254,6 +301,10 @@ class TestLlms:
         """Roles and directives mean nothing outside of Sphinx."""
         source = "See {py:func}`jax.vmap`.\n\n:::{card} Title\n:link: x\n\nText.\n:::\n"
         (text,) = cell_parts(cell(source, kind="markdown"), {})
+        fenced = "```python\n:::x\n:a: b\n```"
+        assert [*cell_parts(cell(f"```{{toctree}}\na\n```\n{fenced}", kind="markdown"), {})] == [
+            fenced
+        ]
         assert "See `jax.vmap`." in text
         assert "Text." in text
         assert ":::" not in text
@@ -313,9 +364,6 @@ class TestAccessibility:
         assert amended(page) == '<td></td><th class="head"><p>A</p></th>'
 
 
-DOCS = Path(__file__).parent.parent.parent / "docs"
-
-
 class TestSitemap:
     """Addresses of pages, for search engines."""
 
@@ -329,102 +377,3 @@ class TestSitemap:
     def test_only_where_there_are_addresses(self, site: Path) -> None:
         """A local build has none."""
         assert not (site / "sitemap.xml").exists()
-
-
-class TestSite:
-    """What of it is on the built pages."""
-
-    def test_facts(self, site: Path) -> None:
-        """How long a chapter reads, what it ran with, and its notebook."""
-        page = (site / "guide" / "cost.html").read_text("utf-8")
-        facts = re.search(r'<p class="page-facts">(.*?)</p>', page)
-        assert facts
-        assert re.search(r"\d+ minutes to read · ran with JAX [\d.]+ on cpu, Python 3", facts[1])
-        assert ".ipynb" in facts[1]
-
-    def test_terms_show_their_definitions(self, site: Path) -> None:
-        """From the glossary, each with an identifier of its own."""
-        page = (site / "guide" / "one-neuron.html").read_text("utf-8")
-        (link,) = re.findall(r'<a aria-describedby="([^"]*)"[^>]*glossary.html#term-example"', page)
-        assert f'id="{link}" role="tooltip">One unbatched input' in page
-        identifiers = re.findall(r'id="(definition-[^"]*)"', page)
-        assert len(identifiers) == len(set(identifiers)) > 1
-
-    def test_descriptions(self, site: Path) -> None:
-        """A page says of itself what it answers."""
-        page = (site / "guide" / "cost.html").read_text("utf-8")
-        assert page.count('name="description"') == 1
-        assert '<meta content="Your vmapped function is right.' in page
-
-    def test_sources(self, site: Path) -> None:
-        """Every page leads to its source, which is on the site."""
-        page = (site / "guide" / "cost.html").read_text("utf-8")
-        assert 'href="../_sources/guide/cost.md.txt"' in page
-        source = (site / "_sources" / "guide" / "cost.md.txt").read_text("utf-8")
-        assert source == (DOCS / "guide" / "cost.md").read_text("utf-8")
-
-    def test_previous_and_next(self, site: Path) -> None:
-        """All pages are one sequence, from the landing page on."""
-
-        def linked(page: Path, relation: str) -> Path | None:
-            link = re.search(rf'<link [^>]*rel="{relation}"[^>]*>', page.read_text("utf-8"))
-            address = re.search(r'href="([^"#]*)', link[0]) if link else None
-            return (page.parent / address[1]).resolve() if address else None
-
-        page: Path | None = site.resolve() / "index.html"
-        found = []
-        while page:
-            found.append(page.relative_to(site.resolve()).with_suffix(".md").as_posix())
-            following = linked(page, "next")
-            assert following is None or linked(following, "prev") == page
-            page = following
-        sources = [path.relative_to(DOCS) for path in DOCS.rglob("*.md")]
-        assert sorted(found) == sorted(s.as_posix() for s in sources if s.parts[0] != "_build")
-
-    def test_listings_keep_their_indentation(self, site: Path) -> None:
-        """Though pages are parsed and written again for the links in their code."""
-        page = (site / "guide" / "jit.html").read_text("utf-8")
-        inner = re.findall(r'<div class="vg-line">( *)<span class="vg-param">jaxpr', page)
-        assert inner
-        assert min(map(len, inner)) >= 4
-
-    def test_names_in_code_are_links(self, site: Path) -> None:
-        """To JAX, and to this package."""
-        page = (site / "guide" / "one-neuron.html").read_text("utf-8")
-        links = re.findall(r'class="sphinx-codeautolink-a" href="([^"]*)"', page)
-        assert any(link.startswith("https://docs.jax.dev/") for link in links)
-        assert any("reference/vmapguide.html#vmapguide.listing" in link for link in links)
-
-    def test_llms(self, site: Path) -> None:
-        """Every page, with what its cells print."""
-        index = (site / "llms.txt").read_text("utf-8")
-        full = (site / "llms-full.txt").read_text("utf-8")
-        for name in ("guide/cost", "reference/vmapguide", "project/changelog"):
-            assert f"({name}.html)" in index
-            assert f"<!-- {name} -->" in full
-        assert "4 equations became 6." in full
-        assert "vmapguide.explain(f: " in full
-        for place in ("\x1b", "site-packages", str(Path.home())):
-            assert place not in full
-
-    def test_a_page_that_is_not_there(self, site: Path) -> None:
-        """Its address is not known, so its links are absolute."""
-        page = (site / "404.html").read_text("utf-8")
-        assert 'href="/guide/one-neuron.html"' in page
-        assert 'action="/search.html"' in page
-
-    def test_run_times(self, site: Path) -> None:
-        """Pages by their titles, in their order, and what became of each in words."""
-        page = (site / "project" / "status.html").read_text("utf-8")
-        rows = re.findall(r"<tr[^>]*>(.*?)</tr>", page, re.DOTALL)
-        cells = [re.findall(r"<p>(.*?)</p>", row, re.DOTALL) for row in rows]
-        ran = [[re.sub("<[^>]*>", "", cell) for cell in row] for row in cells if len(row) == 4]
-        assert ran[0] == ["Page", "Ran", "Seconds", "Result"]
-        assert [row[0] for row in ran[1:4]] == [
-            "What does vmap do to your function?",
-            "One neuron, many inputs",
-            "The mental model",
-        ]
-        assert len(ran) > 20
-        assert {row[3] for row in ran[1:]} == {"passed"}
-        assert all(float(row[2]) > 0 for row in ran[1:])
