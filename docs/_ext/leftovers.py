@@ -2,7 +2,7 @@
 
 Sphinx keeps what it has once written. A page that was renamed would stay on the site, among the
 notebooks and in the tests; and what is done at the end of a build, such as links in code and
-llms.txt, would be missing for good on pages that a build wrote before it was stopped.
+llms.txt, would be missing for good on pages that a build wrote before Ctrl-C stopped it.
 """
 
 from __future__ import annotations
