@@ -27,7 +27,7 @@
 {
   const textOf = Search.htmlToText;
   const aside = ".term-definition, .page-facts, h1";
-  const parts = "td, th, .vg-head > *, .vg-line, .vg-made, .vg-number";
+  const parts = "td, th, dt, .vg-head > *, .vg-line, .vg-made, .vg-number";
   Search.htmlToText = (html, anchor) => {
     const page = new DOMParser().parseFromString(html, "text/html");
     for (const element of page.querySelectorAll(aside)) element.remove();
