@@ -36,7 +36,14 @@ def test_a_chapter_runs_in_jupyterlab(lab: str, chromium: Browser) -> None:
     page = chromium.new_page(viewport={"width": 1280, "height": 1000})
     page.goto(f"{lab}/lab/tree/guide/what-vmap-did.ipynb?token={TOKEN}")
     page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
-    page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', timeout=60_000)
+    # What is run before the kernel answers is lost, and the indicator says "idle" before it does.
+    page.wait_for_function(
+        """() => {
+             const kernel = window.jupyterapp.shell.currentWidget?.sessionContext.session?.kernel;
+             return kernel?.connectionStatus === "connected" && kernel.status === "idle";
+           }""",
+        timeout=60_000,
+    )
     # Lab draws the cells that are in view, so its model is asked for all of them.
     page.evaluate("window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
     page.get_by_role("menuitem", name="Run", exact=True).click()
