@@ -1,6 +1,6 @@
 """What the theme leaves out for readers who do not see the page, written into every page.
 
-Each is what axe-core finds on a page without it.
+Each is what axe-core finds on a page without it, or a reader who listens or speaks to the page.
 """
 
 from __future__ import annotations
