@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from html_pages import parsed
 
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
@@ -88,11 +89,9 @@ def test_linkcheck_sees_every_external_link(build: Build, site: Path) -> None:
     lines = (out / "output.json").read_text("utf-8").splitlines()
     checked = {json.loads(line)["uri"].partition("#")[0] for line in lines}
     for path in site.rglob("*.html"):
-        article = path.read_text("utf-8").partition("<article")[2].partition("</article>")[0]
-        links = set(re.findall(r'<a [^>]*href="(https?://[^"#]*)', article))
-        # Names in code are linked after Sphinx is done, to addresses from the inventories.
-        code = set(re.findall(r'class="sphinx-codeautolink-a" href="(https?://[^"#]*)', article))
-        assert links - code <= checked, path
+        # Names in code are linked while a page is written, to addresses from the inventories.
+        links = parsed(path).select('article a[href^="http"]:not(.sphinx-codeautolink-a)')
+        assert {str(link["href"]).partition("#")[0] for link in links} <= checked, path
     assert len(checked) > 10
 
 
@@ -118,10 +117,12 @@ class TestKnownAddress:
 
     def test_addresses(self, online: Path) -> None:
         """Canonical addresses, a sitemap, and a picture for links to a page, made by the build."""
-        page = (online / "guide" / "cost.html").read_text("utf-8")
-        assert '<link href="https://pages.example/guide/guide/cost.html" rel="canonical"/>' in page
+        page = parsed(online / "guide" / "cost.html")
+        (canonical,) = page.select('link[rel="canonical"]')
+        assert canonical["href"] == "https://pages.example/guide/guide/cost.html"
         assert "https://pages.example/guide/guide/cost.html" in (online / "sitemap.xml").read_text()
-        (picture,) = re.findall(r'<meta content="([^"]*)" property="og:image"/>', page)
-        assert (online / picture.removeprefix("https://pages.example/guide/")).is_file()
-        (words,) = re.findall(r'<meta content="([^"]*)" property="og:description"/>', page)
-        assert words.startswith("Your vmapped function is right.")
+        (picture,) = page.select('meta[property="og:image"]')
+        address = str(picture["content"])
+        assert (online / address.removeprefix("https://pages.example/guide/")).is_file()
+        (words,) = page.select('meta[property="og:description"]')
+        assert str(words["content"]).startswith("Your vmapped function is right.")

@@ -119,39 +119,6 @@ class TestTerms:
         assert 'href="#term-jaxpr"' in explained(link, "d", "A record.")[0].astext()
 
 
-CODE = """
-Title
-=====
-
-.. py:function:: json.dumps(value)
-
-.. include:: other.inc
-
-.. code:: python
-
-   import json
-   json.dumps(1)
-"""
-
-
-class TestCodeLinks:
-    """Names in code stay links."""
-
-    def test_also_when_a_page_is_written_for_another_reason(self, tmp_path: Path) -> None:
-        """It includes a file, which has changed."""
-        extensions = ["sphinx_codeautolink", "code_links"]
-        path = f"import sys\nsys.path.insert(0, {str(DOCS / '_ext')!r})\n"
-        (tmp_path / "conf.py").write_text(f"{path}extensions = {extensions}\n")
-        (tmp_path / "index.rst").write_text(CODE)
-        for words in ("before", "after"):
-            (tmp_path / "other.inc").write_text(words)
-            command = [sys.executable, "-m", "sphinx", "-q", str(tmp_path), str(tmp_path / "html")]
-            subprocess.run(command, check=True, capture_output=True)
-            page = (tmp_path / "html" / "index.html").read_text("utf-8")
-            assert words in page
-            assert re.search(r'class="sphinx-codeautolink-a" href="[^"]*#json.dumps"', page)
-
-
 class TestEpub:
     """Pages as XHTML."""
 

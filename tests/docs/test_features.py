@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from html_pages import parsed
+
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 
@@ -18,18 +20,19 @@ def test_facts(site: Path) -> None:
 
 def test_terms_show_their_definitions(site: Path) -> None:
     """From the glossary, each with an identifier of its own."""
-    page = (site / "guide" / "one-neuron.html").read_text("utf-8")
-    (link,) = re.findall(r'<a aria-describedby="([^"]*)"[^>]*glossary.html#term-example"', page)
-    assert f'id="{link}" role="tooltip">One unbatched input' in page
-    identifiers = re.findall(r'id="(definition-[^"]*)"', page)
+    page = parsed(site / "guide" / "one-neuron.html")
+    (link,) = page.select('a[aria-describedby][href$="glossary.html#term-example"]')
+    (definition,) = page.select(f'#{link["aria-describedby"]}[role="tooltip"]')
+    assert definition.get_text().startswith("One unbatched input")
+    identifiers = [said["id"] for said in page.select('[id^="definition-"]')]
     assert len(identifiers) == len(set(identifiers)) > 1
 
 
 def test_descriptions(site: Path) -> None:
     """A page says of itself what it answers."""
-    page = (site / "guide" / "cost.html").read_text("utf-8")
-    assert page.count('name="description"') == 1
-    assert '<meta content="Your vmapped function is right.' in page
+    page = parsed(site / "guide" / "cost.html")
+    (said,) = page.select('meta[name="description"]')
+    assert str(said["content"]).startswith("Your vmapped function is right.")
 
 
 def test_sources(site: Path) -> None:
@@ -69,8 +72,8 @@ def test_listings_keep_their_indentation(site: Path) -> None:
 
 def test_names_in_code_are_links(site: Path) -> None:
     """To JAX, and to this package."""
-    page = (site / "guide" / "one-neuron.html").read_text("utf-8")
-    links = re.findall(r'class="sphinx-codeautolink-a" href="([^"]*)"', page)
+    page = parsed(site / "guide" / "one-neuron.html")
+    links = [str(link["href"]) for link in page.select("a.sphinx-codeautolink-a")]
     assert any(link.startswith("https://docs.jax.dev/") for link in links)
     assert any("reference/vmapguide.html#vmapguide.listing" in link for link in links)
 
