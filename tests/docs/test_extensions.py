@@ -17,6 +17,7 @@ from docutils import nodes
 from docutils.core import publish_doctree
 from epub import amended as as_xhtml
 from figures import themed
+from html_pages import parsed
 from lab import lay_out
 from llms import cell_parts
 from mathml import mathml
@@ -117,6 +118,42 @@ class TestTerms:
         """Its link leads to a place on the page."""
         link = nodes.reference("", "jaxpr", refid="term-jaxpr")
         assert 'href="#term-jaxpr"' in explained(link, "d", "A record.")[0].astext()
+
+
+CODE = """
+# Title
+
+```{py:function} json.dumps(value)
+```
+
+```python
+import json
+json.dumps(1)
+```
+
+```{toctree}
+other
+```
+"""
+
+
+class TestCodeLinks:
+    """Names in code stay links."""
+
+    def test_on_a_page_that_is_written_but_not_read_again(self, tmp_path: Path) -> None:
+        """It repeats the title of another page, which has changed."""
+        extensions = ["myst_parser", "sphinx_codeautolink", "code_links"]
+        path = f"import sys\nsys.path.insert(0, {str(DOCS / '_ext')!r})\n"
+        (tmp_path / "conf.py").write_text(f"{path}extensions = {extensions}\n")
+        (tmp_path / "index.md").write_text(CODE)
+        for title in ("before", "after", "at last"):
+            (tmp_path / "other.md").write_text(f"# {title}")
+            command = [sys.executable, "-m", "sphinx", str(tmp_path), str(tmp_path / "html")]
+            done = subprocess.run(command, check=True, capture_output=True, encoding="utf-8")
+            assert title == "before" or "0 added, 1 changed" in done.stdout
+            page = parsed(tmp_path / "html" / "index.html")
+            assert page.find("a", string=title)
+            assert page.select('a.sphinx-codeautolink-a[href$="#json.dumps"]')
 
 
 class TestEpub:
