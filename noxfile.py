@@ -3,24 +3,31 @@
 # ///
 """What can be done here: `nox -l` lists it, `nox -s NAME` does it.
 
-Dependencies stand in pyproject.toml alone; a session installs the groups it needs.
+pyproject.toml alone names dependencies, in groups, and a session installs the groups that it needs.
+Which versions it installs is in locks/, which `nox -s lock` writes.
 """
 
 import os
+import re
 import shutil
+import sys
 import time
 from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 
 
 nox.needs_version = ">=2026.10"
-nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.default_venv_backend = "uv"  # Only uv checks the hashes of a file of constraints.
 nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["docs", "tests", "doctest", "lint"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)
+
+# What the README's command installs, and what the sessions install.
+LOCKS = {"nox": Path("locks/nox.txt"), "sessions": Path("locks/sessions.txt")}
 
 DOCS = Path("docs")
 BUILD = DOCS / "_build"
@@ -30,20 +37,40 @@ LIGHTHOUSE = "@lhci/cli@0.15"
 # -T: the traceback of a failing extension is shown whole. -j: one process a core.
 SPHINX = ["-n", "-W", "-T", "--keep-going", "-j", "auto"]
 
+# One process a core, each takes the next test; tests of one group stay together.
+PARALLEL = ["-n", "auto", "--dist", "loadgroup"]
 
-def install(session: nox.Session, *groups: str) -> None:
-    """Install the package from this checkout, editable, with its dependency groups."""
-    names = [
-        dependency for g in groups for dependency in nox.project.dependency_groups(PYPROJECT, g)
-    ]
-    session.install("-e", ".", *dict.fromkeys(names))
+
+def pins(path: Path) -> set[str]:
+    """Return what a lock file pins, as `name==version`."""
+    text = path.read_text("utf-8") if path.exists() else ""
+    return set(re.findall(r"^[\w.-]+==[^\s;\\]+", text, re.MULTILINE))
+
+
+def installed(session: nox.Session) -> set[str]:
+    """Return what the session has installed besides this package, as `name==version`."""
+    listed = session.run("uv", "pip", "freeze", "--exclude-editable", silent=True, log=False)
+    return set(re.findall(r"^\S+==\S+$", str(listed), re.MULTILINE))
+
+
+def install(session: nox.Session, *groups: str, locked: bool = True) -> None:
+    """Install the package from this checkout, editable, and groups: what is locked and no more."""
+    building = nox.project.dependency_groups(PYPROJECT, "build")
+    wanted = dict.fromkeys(nox.project.dependency_groups(PYPROJECT, "build", *groups))
+    versions = ["--constraints", str(LOCKS["sessions"])] if locked else ["--upgrade"]
+    # What builds the package comes first: it would else be fetched apart, and not be locked.
+    session.install(*versions, *building)
+    session.install("--exact", *versions, "--no-build-isolation", "-e", ".", *wanted)
+    if locked and (others := installed(session) - pins(LOCKS["sessions"])):
+        names = ", ".join(sorted(others))
+        session.error(f"{LOCKS['sessions']} does not pin {names}: `nox -s lock` writes it anew")
     # Where Python keeps no bytecode, every kernel would compile all of JAX.
     session.env["PYTHONDONTWRITEBYTECODE"] = ""
 
 
-def build(session: nox.Session, builder: str) -> None:
+def build(session: nox.Session, builder: str, folder: Path = BUILD) -> None:
     """Build the guide; what a page printed for one builder is there for the others."""
-    places = ["-d", str(BUILD / f"doctrees-{builder}"), str(DOCS), str(BUILD / builder)]
+    places = ["-d", str(folder / f"doctrees-{builder}"), str(DOCS), str(folder / builder)]
     session.run("sphinx-build", *SPHINX, "-b", builder, *places)
 
 
@@ -54,10 +81,7 @@ def docs(session: nox.Session) -> None:
     argument, *options = session.posargs or [""]
     if argument not in ("", "serve"):
         session.error(f"docs: {argument!r} is unknown; say `serve`, or `serve --port 8001`")
-    serve = argument == "serve"
-    if not serve and session.interactive and "CI" not in os.environ:
-        serve = input("Serve the guide and rebuild it on save? [y/N] ").strip().lower() == "y"
-    if serve:
+    if argument == "serve":
         watch = ["--watch", "src", "--watch", "CHANGELOG.md", "--watch", "CONTRIBUTING.md"]
         # What a build writes beside its pages must not start the next one.
         watch += ["--re-ignore", r"docs/_build/|__pycache__"]
@@ -88,20 +112,69 @@ def lab(session: nox.Session) -> None:
     session.run("jupyter", "lab", "--notebook-dir", "notebooks", *session.posargs)
 
 
+def run_unit(session: nox.Session) -> None:
+    """Run the package's tests, without Sphinx and without the slow ones."""
+    install(session, "unit")
+    session.run("pytest", *PARALLEL, "-m", "not slow", "--ignore", "tests/docs", *session.posargs)
+
+
 def run_tests(session: nox.Session) -> None:
-    """Run the tests with the session's Python and the newest JAX that supports it."""
+    """Run the tests of the package and of the guide, without the slow ones."""
     install(session, "test")
-    session.run("pytest", "-n", "auto", "--dist", "loadfile", *session.posargs)
+    session.run("pytest", *PARALLEL, "-m", "not slow", *session.posargs)
+
+
+def run_newest(session: nox.Session) -> None:
+    """Build the guide and run all tests with the newest releases that pyproject.toml allows."""
+    install(session, "test", locked=False)
+    newer = ", ".join(sorted(installed(session) - pins(LOCKS["sessions"]))) or "nothing"
+    session.log(f"Not as in {LOCKS['sessions']}: {newer}")
+    try:
+        build(session, "html", BUILD / f"newest-{session.python or 'current'}")
+        session.run("pytest", *PARALLEL, *session.posargs)
+    except CommandFailed:
+        session.error(f"The newest releases do not do. Not as in {LOCKS['sessions']}: {newer}")
+
+
+@nox.session
+def unit(session: nox.Session) -> None:
+    """Run the package's tests with the current Python; `nox -s unit-3.13` with another."""
+    run_unit(session)
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests with the current Python; `nox -s tests-3.13` with another."""
+    """Run all tests but slow ones with the current Python; `nox -s tests-3.13` with another."""
     run_tests(session)
 
 
+@nox.session(default=False)
+def newest(session: nox.Session) -> None:
+    """Build and test with the newest releases, unlocked; `newest-3.13` does with another Python."""
+    run_newest(session)
+
+
 for version in PYTHONS:
+    nox.session(python=version, name=f"unit-{version}", default=False)(run_unit)
     nox.session(python=version, name=f"tests-{version}", default=False)(run_tests)
+    nox.session(python=version, name=f"newest-{version}", default=False)(run_newest)
+
+
+@nox.session(default=False)
+def slow(session: nox.Session) -> None:
+    """Run the tests that take long: random programs, and a sample of JAX's own test calls."""
+    install(session, "unit")
+    session.run("pytest", *PARALLEL, "-m", "slow", "--ignore", "tests/docs", *session.posargs)
+
+
+@nox.session(default=False)
+def coverage(session: nox.Session) -> None:
+    """Run all tests and measure what of the package they reach, in all processes."""
+    install(session, "test")
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *PARALLEL, *session.posargs)
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
 
 
 @nox.session
@@ -121,8 +194,9 @@ def browser(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def reproducible(session: nox.Session) -> None:
-    """Build the guide a second time, from nothing, and compare: only times and dates may differ."""
+    """Build the guide again, from nothing, and compare: only times and dates may differ."""
     install(session, "test")
+    build(session, "html")
     session.run("pytest", "tests/reproducible", *session.posargs)
 
 
@@ -149,13 +223,14 @@ def lighthouse(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style and types; `nox -s lint -- --fix` repairs the style it can."""
+    """Check style, spelling and types; `nox -s lint -- --fix` repairs the style it can."""
     install(session, "lint")
     if unknown := set(session.posargs) - {"--fix"}:
         session.error(f"lint: {', '.join(unknown)} is unknown; say `--fix`, or nothing")
     fix = "--fix" in session.posargs
     session.run("ruff", "check", *(["--fix"] if fix else []))
     session.run("ruff", "format", *([] if fix else ["--check"]))
+    session.run("typos")
     session.run("mypy")
 
 
@@ -197,6 +272,46 @@ def inventories(session: nox.Session) -> None:
     """Write docs/_inventories anew from the installed packages."""
     install(session, "docs")
     session.run("python", str(DOCS / "_inventories" / "make.py"))
+
+
+@nox.session(default=False)
+def lock(session: nox.Session) -> None:
+    """Write locks/ from pyproject.toml; `nox -s lock -- --upgrade` takes the newest of all."""
+    if unknown := set(session.posargs) - {"--upgrade"}:
+        session.error(f"lock: {', '.join(unknown)} is unknown; say `--upgrade`, or nothing")
+    everything = [f"--group={group}" for group in PYPROJECT["dependency-groups"]]
+    sources = {"nox": ["--group=nox"], "sessions": ["pyproject.toml", "--all-extras", *everything]}
+    # Versions and hashes for all systems and Pythons, each with the newest that it can have; and no
+    # address of where they were found.
+    options = ["--universal", "--python-version", PYTHONS[0], "--fork-strategy", "requires-python"]
+    options += ["--generate-hashes", "--no-annotate", "--custom-compile-command", "nox -s lock"]
+    changes = []
+    for name, path in LOCKS.items():
+        before = pins(path)
+        path.parent.mkdir(exist_ok=True)
+        out = ["--quiet", "--output-file", str(path)]
+        # Both have the versions of the first.
+        same = ["--constraints", str(LOCKS["nox"])] if name != "nox" else []
+        session.run("uv", "pip", "compile", *sources[name], *options, *same, *out, *session.posargs)
+        after = pins(path)
+        changes += [f"- {pin}" for pin in before - after] + [f"+ {pin}" for pin in after - before]
+    changes = sorted(set(changes), key=lambda change: (change[2:].partition("==")[0], change))
+    session.log("Nothing has changed." if not changes else "Changes:\n" + "\n".join(changes))
+    if changes:
+        session.log("Run `nox -s newest`, then: git commit locks -m 'Lock ...'")
+
+
+@nox.session(venv_backend="none", default=False)
+def fresh(session: nox.Session) -> None:
+    """Do what the README says in a fresh clone of HEAD, with nothing installed or cached."""
+    session.run(sys.executable, ".ci/fresh.py", *session.posargs)
+
+
+@nox.session(default=False)
+def release(session: nox.Session) -> None:
+    """Check version, changelog and wheel, and say which tag to push: `nox -s release -- 0.1.0`."""
+    install(session, "release")
+    session.run("python", ".ci/release.py", *session.posargs)
 
 
 if __name__ == "__main__":

@@ -421,6 +421,7 @@ class TestConstants:
         )(W, X)
         assert answers(passed) == (False, True, True)
 
+    @pytest.mark.slow
     def test_keys(self) -> None:
         """A captured key is its words."""
         one, two = jax.random.key(0), jax.random.key(1)

@@ -509,6 +509,7 @@ def base_of(value: Any, view: View) -> Any:
     return np.transpose(value, np.argsort(kept))
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=STEPS)
 def test_equal_numbers_are_equal_values(steps: list[Step]) -> None:
@@ -534,6 +535,7 @@ def without_ones(value: Any) -> Any:
     return value.reshape([size for size in value.shape if size != 1])
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=STEPS, others=st.dictionaries(st.integers(0, 13), st.tuples(*[st.integers(0, 9)] * 2)))
 def test_paired_steps_have_equal_values(
@@ -567,6 +569,7 @@ def test_paired_steps_have_equal_values(
         assert all((one == other).all() for one, other in zip(*results, strict=True))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=STEPS, other=STEPS, cut=st.integers(0, 14))
 def test_aligned_programs(steps: list[Step], other: list[Step], cut: int) -> None:

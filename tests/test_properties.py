@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -229,6 +230,7 @@ def real_size(size: int | str) -> int:
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
+@pytest.mark.slow
 @given(call=calls())
 def test_random_programs(
     checked: Checked, call: tuple[Callable[..., Any], list[Any], dict[str, Any]]

@@ -1,9 +1,7 @@
 """List the sentences of the guide that leave no exception: who writes one tries to refute it.
 
-    python docs/_tools/absolutes.py [FILE ...]
-
-Without files it reads all pages, the README, CONTRIBUTING and the docstrings of the package. Each
-line says where a sentence begins, and the sentence.
+`python docs/_tools/absolutes.py [FILE ...]` prints them, each with its file and line. Without files
+it reads all pages, the README, CONTRIBUTING and the docstrings of the package.
 """
 
 from __future__ import annotations
@@ -31,7 +29,9 @@ NO_PROSE = re.compile(
 )
 
 # A sentence ends where another begins: a capital letter, a code, a new paragraph or item.
-END = re.compile(r"(?<=[.?!])[*_)\"]*\s+(?=[A-Z`*{\[(\"])|\n\s*\n|\n(?=\s*(?:[-*]|\d+\.)\s)|\n(?=\|)")
+END = re.compile(
+    r"(?<=[.?!])[*_)\"]*\s+(?=[A-Z`*{\[(\"])|\n\s*\n|\n(?=\s*(?:[-*]|\d+\.)\s)|\n(?=\|)"
+)
 
 
 def sentences(text: str) -> Iterator[tuple[int, str]]:
