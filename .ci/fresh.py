@@ -35,7 +35,7 @@ TESTS = 1000
 
 
 class Page(HTMLParser):
-    """What is looked at of a page: the text of its title and headings, and where its links lead."""
+    """What is looked at of a page: the text of its title and heading, and where its links lead."""
 
     def __init__(self, path: Path) -> None:
         """Read the page."""
@@ -48,7 +48,8 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Note a link, or that a text begins."""
-        self._tag = tag if tag in ("title", "h1") else self._tag
+        if tag in ("title", "h1") and tag not in self.texts:  # Drawings have titles, too.
+            self._tag = tag
         self.links += [value or "" for name, value in attrs if name in ("href", "src")]
 
     def handle_endtag(self, tag: str) -> None:
@@ -115,12 +116,12 @@ def run(command: str, clone: Path, environment: dict[str, str]) -> str:
 
 def check_guide(said: str, clone: Path) -> None:
     """Open the landing page where the command says it is, a chapter, and a notebook."""
-    address = re.search(r"file://\S+", said)
+    address = re.search(r"Open (file://\S+)", said)
     if address is None:
         sys.exit("fresh: the first command does not say where to open the guide")
-    index = Path(url2pathname(urlsplit(address[0]).path))
+    index = Path(url2pathname(urlsplit(address[1]).path))
     if not (index.is_file() and index.is_relative_to(clone.resolve())):
-        sys.exit(f"fresh: there is no guide in the clone at {address[0]}")
+        sys.exit(f"fresh: there is no guide in the clone at {address[1]}")
     page = Page(index)
     chapters = [path for path in page.local() if path.parent.name == "guide"]
     if not chapters:
