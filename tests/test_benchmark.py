@@ -91,6 +91,15 @@ class TestTiming:
         assert [result.timings[name][0].calls for name in "sl"] == [10, 1]  # type: ignore[union-attr]
         assert result.timings["s"][0].median == pytest.approx(1e-4)  # type: ignore[union-attr]
 
+    def test_an_interrupted_call_makes_no_shorter_samples(self, clock: Clock) -> None:
+        """Of a few calls the quickest counts: two sides that are one program have equal samples."""
+        sides: dict[str, Any] = {
+            "interrupted": clock.takes("interrupted", 9.0, 2e-2, 1e-4),
+            "undisturbed": clock.takes("undisturbed", 9.0, 1e-4),
+        }
+        result = vmapguide.benchmark(**sides, jit=False, rounds=3)(1.0)
+        assert [timing.calls for (timing,) in result.timings.values() if timing] == [10, 10]
+
     def test_long_calls_take_fewer_rounds(self, clock: Clock) -> None:
         """No more than patience allows, but three."""
         sides: dict[str, Any] = {"a": clock.takes("a", 1.0), "b": clock.takes("b", 1.0)}
@@ -110,7 +119,7 @@ class TestTiming:
         assert "compiling" in str(result)
         assert "compiling" not in str(as_it_is)
 
-    def test_results_are_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_results_are_waited_for(self, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
         """Of every sample."""
         waited = []
         plain: Callable[[Any], Any] = jax.block_until_ready
@@ -120,7 +129,8 @@ class TestTiming:
             return plain(results)
 
         monkeypatch.setattr(jax, "block_until_ready", counted)
-        vmapguide.benchmark(doubled, added, rounds=4)(X)
+        sides: dict[str, Any] = {name: clock.takes(name, 1.0) for name in "ab"}
+        vmapguide.benchmark(**sides, jit=False, rounds=4, patience=99)(X)
         # For each side: the copies of the arguments, the first call, the trial, four samples.
         assert len(waited) == 2 * (1 + 1 + 1 + 4)
 
