@@ -1,6 +1,7 @@
 """What is shipped, and what it may import."""
 
 import ast
+import re
 import subprocess
 import sys
 import zipfile
@@ -14,6 +15,7 @@ import vmapguide
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 # `lexer` and `sphinx` are loaded by Pygments and by Sphinx, which are there then. A plot and a
 # progress bar import what draws them when they are asked for.
@@ -113,3 +115,21 @@ def test_nothing_committed_names_a_machine() -> None:
             text = path.read_text("utf-8")
             named = [machine for machine in (*homes, *indexes) if machine in text]
             assert not named or path == Path(__file__), name
+
+
+def test_a_commit_is_checked_as_the_gate_checks() -> None:
+    """What `nox -s lint` runs, pre-commit runs, from where that has installed it."""
+    noxfile = (ROOT / "noxfile.py").read_text("utf-8")
+    session = noxfile.partition("def lint(")[2].partition("@nox")[0]
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text("utf-8")
+    tools = set(re.findall(r'session\.run\("(\w+)"', session))
+    assert tools == set(re.findall(r"entry: \.nox/lint/bin/(\w+)", hooks))
+    assert {"ruff", "mypy"} < tools
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_actions_are_pinned_by_commit(path: Path) -> None:
+    """A tag can be moved to other code; a commit cannot."""
+    used = re.findall(r"uses: (\S+)", path.read_text("utf-8"))
+    assert used
+    assert not [action for action in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", action)]
