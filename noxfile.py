@@ -108,7 +108,7 @@ def lab(session: nox.Session) -> None:
     """Open the guide as notebooks in JupyterLab, to run and edit; they are in notebooks/."""
     install(session, "lab")
     build(session, "html")
-    session.run("python", str(DOCS / "_ext" / "lab.py"), str(BUILD / "notebooks"), "notebooks")
+    session.run("python", str(DOCS / "_tools" / "lab.py"), str(BUILD / "notebooks"), "notebooks")
     session.run("jupyter", "lab", "--notebook-dir", "notebooks", *session.posargs)
 
 

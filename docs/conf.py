@@ -1,4 +1,4 @@
-"""Configuration of the guide. What it needs of its own is in _ext, one matter a file."""
+"""Configuration of the guide. What it needs of its own is in _ext/guide_site, one matter a file."""
 
 # https://www.sphinx-doc.org/en/master/usage/configuration.html
 
@@ -23,11 +23,16 @@ html_baseurl = os.environ.get("READTHEDOCS_CANONICAL_URL") or os.environ.get("PA
 html_baseurl = html_baseurl and f"{html_baseurl.rstrip('/')}/"
 
 extensions = [
-    *("myst_nb", "sphinx.ext.autodoc", "sphinx.ext.intersphinx", "sphinx.ext.napoleon"),
-    *("notfound.extension", "sphinx_codeautolink", "sphinx_copybutton", "sphinx_design"),
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.napoleon",
+    "notfound.extension",
+    "sphinx_codeautolink",
+    "sphinx_copybutton",
+    "sphinx_design",
     "vmapguide.sphinx",
-    *("accessibility", "code_links", "epub", "execution", "figures", "leftovers", "llms", "mathml"),
-    *("notebooks", "page_facts", "run_times", "running", "security", "sitemap", "terms"),
+    "guide_site",
 ]
 if html_baseurl:
     # What a link to a page looks like elsewhere. It draws pictures, and loads Matplotlib for it.
@@ -41,8 +46,8 @@ nitpicky = True
 
 # -- Executed pages: https://myst-nb.readthedocs.io --------------------------
 
-# A page runs when it, JAX, the package or the kernel's configuration changed: the extension
-# "execution" puts them into the path of the cache. The extension "running" runs it.
+# A page runs when it, JAX, the package or the kernel's configuration changed: guide_site/kernels.py
+# puts them into the path of the cache. guide_site/running.py runs it.
 nb_execution_mode = "cache"
 nb_execution_timeout = 120
 nb_merge_streams = True
@@ -115,6 +120,7 @@ html_theme_options = {
 
 # -- EPUB: https://www.sphinx-doc.org/en/master/usage/configuration.html#options-for-epub-output
 
+epub_css_files = ["book.css"]
 # The landing page's tables of contents are hidden: a site has them at its side.
 epub_tocscope = "includehidden"
 epub_show_urls = "no"

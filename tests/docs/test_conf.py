@@ -1,4 +1,4 @@
-"""conf.py: short, and every setting in it exists."""
+"""conf.py: every setting in it exists, and the host says where the site stands."""
 
 import ast
 import re
@@ -28,12 +28,6 @@ def assigned() -> list[str]:
         for target in node.targets
         if isinstance(target, ast.Name) and not target.id.startswith("_")
     ]
-
-
-def test_it_has_at_most_100_lines_of_code() -> None:
-    """Blank lines and comments are free."""
-    lines = [line.strip() for line in SOURCE.splitlines()]
-    assert len([line for line in lines if line and not line.startswith("#")]) <= 100
 
 
 def test_every_setting_exists(app: Sphinx) -> None:

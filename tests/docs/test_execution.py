@@ -1,30 +1,34 @@
-"""Pages run while they are built: what happens when one fails, and what is not run twice.
-
-Each test goes on with the small site that the one before has left.
-"""
+"""Pages run while they are built: what happens when one fails, and what is not run twice."""
 
 import re
 import shutil
 import threading
-import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import execution
 import nbformat
 import pytest
-import running
-from running import Page
+from guide_site import kernels, running
+from guide_site.running import Page
 from small_site import Site, page
 
 import vmapguide
 
 
-@pytest.fixture(scope="module", name="site")
-def _site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    return Site(tmp_path_factory.mktemp("site"))
+@pytest.fixture(name="site")
+def _site(tmp_path: Path) -> Site:
+    """Return a small site that has nothing yet but a list of its pages."""
+    return Site(tmp_path)
+
+
+@pytest.fixture(name="page_site")
+def _page_site(site: Site) -> Site:
+    """Return a small site of one page."""
+    site.write("index", "# Index\n\n```{toctree}\npage\n```\n")
+    return site
 
 
 def test_a_failing_cell_fails_the_build_and_the_others_are_built(site: Site) -> None:
@@ -47,83 +51,62 @@ def test_a_failing_cell_fails_the_build_and_the_others_are_built(site: Site) -> 
 @pytest.mark.parametrize(
     ("cells", "expected"),
     [
-        (("1 + 1", "1 +"), r"bad\.md:\d+: .*cell 2 failed at `1 \+`: SyntaxError: invalid syntax"),
-        (("import os\nos._exit(1)",), r"bad\.md:\d+: .*cell 1 failed at `.*`: its kernel died"),
+        (("1 + 1", "1 +"), r"page\.md:\d+: .*cell 2 failed at `1 \+`: SyntaxError: invalid syntax"),
+        (("import os\nos._exit(1)",), r"page\.md:\d+: .*cell 1 failed at `.*`: its kernel died"),
         (("import time", "time.sleep(60)"), r"cell 2 failed at `time.*`: it ran longer than 5 s"),
-        (("1 + 1",), r"bad\.md:\d+: .*No such kernel named pyhton3"),
+        (("1 + 1",), r"page\.md:\d+: .*No such kernel named pyhton3"),
     ],
     ids=["syntax", "dead kernel", "timeout", "no kernel"],
 )
-def test_what_else_can_fail(site: Site, cells: tuple[str, ...], expected: str) -> None:
+def test_what_else_can_fail(page_site: Site, cells: tuple[str, ...], expected: str) -> None:
     """Code that is none, a kernel that dies or is not there, a cell that does not end."""
-    text = page("Bad", *cells)
+    text = page("Page", *cells)
     if "pyhton3" in expected:
         text = text.replace("name: python3", "name: pyhton3")
-    site.write("bad", text)
-    result = site.build("-D", "nb_execution_timeout=5")
+    page_site.write("page", text)
+    result = page_site.build("-D", "nb_execution_timeout=5")
     assert result.returncode != 0
     assert re.search(expected, result.stderr), result.stderr
     assert "Extension error" not in result.stderr
 
 
-def test_it_fails_again_when_nothing_changed(site: Site) -> None:
-    """A second build does not forget what was wrong."""
-    site.write("bad", page("Bad", "x = 1", "assert x == 2, 'the claim is false'"))
-    assert site.build().returncode != 0
-    result = site.build()
-    assert result.returncode != 0
-    assert "the claim is false" in result.stderr
-    assert len(site.ran(result)) == 1
+def test_what_runs_from_build_to_build(site: Site) -> None:
+    """What changed, what has failed, and what another fingerprint or a server asks for."""
 
+    def build(*options: str, **variables: str) -> tuple[bool, list[str]]:
+        result = site.build(*options, **variables)
+        assert (result.returncode != 0) == ("the claim is false" in result.stderr), result.stderr
+        return result.returncode == 0, sorted(site.ran(result))
 
-def test_the_repaired_page_passes_and_nothing_else_runs(site: Site) -> None:
-    """Only what changed runs."""
-    site.write("bad", page("Bad", "x = 2", "assert x == 2, 'the claim is false'"))
-    result = site.build()
-    assert result.returncode == 0, result.stderr
-    assert site.ran(result) == ["bad"]
-
-
-def test_changed_prose_runs_nothing(site: Site) -> None:
-    """The cells are as they were; the page is built anew from what they printed."""
-    site.write("bad", page("Better", "x = 2", "assert x == 2, 'the claim is false'"))
-    result = site.build()
-    assert result.returncode == 0, result.stderr
-    assert site.ran(result) == []
+    claim = "assert x == 2, 'the claim is false'"
+    site.write("good", page("Good", "print('executed')"))
+    site.write("bad", page("Bad", "x = 1", claim))
+    assert build() == (False, ["bad", "good"])
+    # A second build does not forget what was wrong.
+    assert build() == (False, ["bad"])
+    site.write("bad", page("Bad", "x = 2", claim))
+    assert build() == (True, ["bad"])
+    # Other prose runs nothing: the page is built anew from what its cells have printed.
+    site.write("bad", page("Better", "x = 2", claim))
+    assert build() == (True, [])
     assert "Better" in site.html("bad")
+    assert build() == (True, [])
+    assert "no targets are out of date" in site.build().stdout
+    # What is on a page depends on what ran it: pages of another fingerprint do not count.
+    assert build(VMAPGUIDE_TEST_FINGERPRINT="another") == (True, ["bad", "good"])
+    # Where CI is set, a page that is read runs, also if another build has run it.
+    assert build("-E", CI="true") == (True, ["bad", "good"])
 
 
-def test_a_build_without_changes_runs_nothing(site: Site) -> None:
-    """Nothing changed, nothing runs, and no page is read."""
-    result = site.build()
-    assert result.returncode == 0, result.stderr
-    assert site.ran(result) == []
-    assert "no targets are out of date" in result.stdout
-
-
-def test_another_fingerprint_runs_everything(site: Site) -> None:
-    """What is on a page depends on what ran it: pages of another fingerprint do not count."""
-    result = site.build(VMAPGUIDE_TEST_FINGERPRINT="another")
-    assert result.returncode == 0, result.stderr
-    assert sorted(site.ran(result)) == ["bad", "good"]
-
-
-def test_on_a_server_nothing_comes_from_a_cache(site: Site) -> None:
-    """Where CI is set, a page that is read runs, also if another build has run it."""
-    result = site.build("-E", CI="true")
-    assert result.returncode == 0, result.stderr
-    assert sorted(site.ran(result)) == ["bad", "good"]
-
-
-def test_pages_show_no_paths_and_no_colour_codes(site: Site) -> None:
+def test_pages_show_no_paths_and_no_colour_codes(page_site: Site) -> None:
     """An error shows its message; a jaxpr is text even where JAX would colour it."""
     bare = "import jax\njax.make_jaxpr(lambda x: x + 1)(1.0)"
     wrong = ":tags: [raises-exception]\nimport numpy\nnumpy.ones((2, 3)) @ numpy.ones(2)"
     traced = ":tags: [raises-exception]\njax.vmap(lambda x: x if x else -x)(numpy.ones(2))"
-    site.write("good", page("Good", bare, wrong, traced))
-    result = site.build()
+    page_site.write("page", page("Page", bare, wrong, traced))
+    result = page_site.build()
     assert result.returncode == 0, result.stderr
-    html = site.html("good")
+    html = page_site.html("page")
     assert "lambda ; " in html
     assert "\x1b" not in html
     assert "[34;1m" not in html
@@ -136,19 +119,20 @@ def test_pages_show_no_paths_and_no_colour_codes(site: Site) -> None:
     assert "encryption" not in result.stderr
 
 
-def test_a_figure_without_alternative_text_is_refused(site: Site) -> None:
+DRAW = "import matplotlib.pyplot as plt\nfigure, axes = plt.subplots()\naxes.plot([1, 2])\nfigure;"
+ALT = ':mystnb: {image: {alt: "A rising \\"line\\"."}}\n'
+
+
+def test_a_figure_without_alternative_text_is_refused(page_site: Site) -> None:
     """A drawing that nobody can read aloud fails the build; with a text it is part of the page."""
-    draw = (
-        "import matplotlib.pyplot as plt\nfigure, axes = plt.subplots()\naxes.plot([1, 2])\nfigure;"
-    )
-    site.write("good", page("Good", draw))
-    result = site.build()
+    page_site.write("page", page("Page", DRAW))
+    result = page_site.build()
     assert result.returncode != 0
     assert "a figure has no alternative text" in result.stderr
-    site.write("good", page("Good", ':mystnb: {image: {alt: "A rising \\"line\\"."}}\n' + draw))
-    result = site.build()
+    page_site.write("page", page("Page", ALT + DRAW))
+    result = page_site.build()
     assert result.returncode == 0, result.stderr
-    (figure,) = re.findall(r'<svg class="figure".*?</svg>', site.html("good"), re.DOTALL)
+    (figure,) = re.findall(r'<svg [^>]*class="figure".*?</svg>', page_site.html("page"), re.DOTALL)
     assert 'role="img" aria-label="A rising &quot;line&quot;."' in figure
     assert "currentColor" in figure
     assert "#000000" not in figure
@@ -160,34 +144,44 @@ def test_a_figure_without_alternative_text_is_refused(site: Site) -> None:
     assert set(re.findall(r'(?:href="#|url\(#)([^")]+)', figure)) <= set(identifiers)
 
 
-@pytest.mark.parametrize("what", ["package", "kernel", "measured", *execution.SPEAKERS])
+def test_a_figure_that_cannot_follow_the_theme_is_refused(page_site: Site) -> None:
+    """A drawing without Matplotlib's black would be invisible on a dark page."""
+    white = "<svg xmlns='http://www.w3.org/2000/svg'><path fill='black' d='M0 0'/></svg>"
+    draw = f'from IPython.display import SVG\nSVG("{white}")'
+    page_site.write("page", page("Page", ALT + draw))
+    result = page_site.build()
+    assert result.returncode != 0
+    assert re.search(r"page\.md.*a figure has colours of its own", result.stderr)
+
+
+@pytest.mark.parametrize("what", ["package", "kernel", "measured", *kernels.SPEAKERS])
 def test_the_fingerprint(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is another for another package, kernel, library, or number that was measured."""
-    before = execution.fingerprint()
-    assert execution.fingerprint() == before
+    before = kernels.fingerprint()
+    assert kernels.fingerprint() == before
     if what == "package":
         copy = shutil.copytree(Path(vmapguide.__file__).parent, tmp_path / "vmapguide")
-        monkeypatch.setattr("execution.vmapguide.__file__", str(copy / "__init__.py"))
-        assert execution.fingerprint() == before
+        monkeypatch.setattr("guide_site.kernels.vmapguide.__file__", str(copy / "__init__.py"))
+        assert kernels.fingerprint() == before
         (copy / "new.py").touch()
     elif what == "kernel":
-        copy = shutil.copytree(execution.KERNEL, tmp_path / "kernel")
-        monkeypatch.setattr(execution, "KERNEL", copy)
-        assert execution.fingerprint() == before
+        copy = shutil.copytree(kernels.KERNEL, tmp_path / "kernel")
+        monkeypatch.setattr(kernels, "KERNEL", copy)
+        assert kernels.fingerprint() == before
         (copy / "new.py").touch()
     elif what == "measured":
         names = ("_ext", "project")
         for name in names:
-            shutil.copytree(execution.DOCS / name, tmp_path / name)
-        monkeypatch.setattr(execution, "DOCS", tmp_path)
-        assert execution.fingerprint() == before
+            shutil.copytree(kernels.DOCS / name, tmp_path / name)
+        monkeypatch.setattr(kernels, "DOCS", tmp_path)
+        assert kernels.fingerprint() == before
         (tmp_path / "project" / "corpus.json").write_text("{}")
     else:
         real = metadata.version
         monkeypatch.setattr(
-            "execution.metadata.version", lambda name: "0" if name == what else real(name)
+            "guide_site.kernels.metadata.version", lambda name: "0" if name == what else real(name)
         )
-    assert execution.fingerprint() != before
+    assert kernels.fingerprint() != before
 
 
 class TestQueue:
@@ -198,13 +192,14 @@ class TestQueue:
         """Return what of a Sphinx application the queue looks at, and let pages sleep."""
         self.started: list[str] = []
         self.together = threading.Barrier(2, timeout=10)
+        self.stopped = threading.Event()
 
         def run(page: Page, timeout: int) -> Page:
             self.started.append(page.docname)
             if timeout:
                 self.together.wait()
-            else:
-                time.sleep(0.05)
+            elif page.docname != self.started[0]:
+                self.stopped.wait()
             return page
 
         monkeypatch.setattr(running, "run", run)
@@ -224,10 +219,20 @@ class TestQueue:
         assert {page.docname for page in ran} == {"1", "2", "3", "4"}
         assert set(self.started[:2]) == {"4", "3"}
 
-    def test_who_stops_waits_for_no_more_than_what_runs(self, app: Any) -> None:
+    def test_who_stops_waits_for_no_more_than_what_runs(
+        self, app: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """A build that ends early, by Ctrl-C, leaves the others alone."""
+        shutdown = ThreadPoolExecutor.shutdown
+
+        def stop(pool: ThreadPoolExecutor, **how: bool) -> None:
+            shutdown(pool, **how)
+            self.stopped.set()
+
+        monkeypatch.setattr(ThreadPoolExecutor, "shutdown", stop)
         app.config.nb_execution_timeout = 0
         ran = running.run_all(app, self.pages(*range(1, 200)))
-        next(ran)
+        assert next(ran).docname == self.started[0]
         ran.close()
-        assert 0 < len(self.started) < 100
+        # The first, and what each of two threads had begun by then.
+        assert len(self.started) <= 3

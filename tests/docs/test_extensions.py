@@ -12,20 +12,17 @@ from typing import Any
 
 import nbformat
 import pytest
-from accessibility import amended
 from docutils import nodes
 from docutils.core import publish_doctree
-from epub import amended as as_xhtml
-from figures import themed
+from guide_site.epub import AMENDMENTS as XHTML
+from guide_site.facts import CODE_LINES, WORDS, facts_line, facts_lines, reading_minutes, summary
+from guide_site.figures import themed
+from guide_site.finish import AMENDMENTS, amended, policy, secured, sitemap
+from guide_site.llms import cell_parts
+from guide_site.mathml import mathml
+from guide_site.notebooks import INSTALL, plain_markdown, readable
 from html_pages import parsed
 from lab import lay_out
-from llms import cell_parts
-from mathml import mathml
-from notebooks import plain_markdown
-from page_facts import CODE_LINES, WORDS, facts_line, reading_minutes, summary
-from security import policy, secured, without_styles
-from sitemap import sitemap
-from terms import explained
 
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
@@ -49,7 +46,9 @@ class TestMathml:
     def test_what_is_no_formula(self, source: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """It stays readable, and the build is warned."""
         warnings: list[Any] = []
-        monkeypatch.setattr("mathml.logger.warning", lambda *told, **_: warnings.append(told))
+        monkeypatch.setattr(
+            "guide_site.mathml.logger.warning", lambda *told, **_: warnings.append(told)
+        )
         assert mathml(nodes.math("", source)) == f"<code>{html.escape(source)}</code>"
         assert len(warnings) == 1
         assert source in warnings[0]
@@ -96,28 +95,9 @@ class TestPageFacts:
         page: Any = publish_doctree("")
         page += nodes.section("", nodes.title("", "Title"), nodes.paragraph("", "Why\n this?"))
         facts_line(page).append(nodes.inline("", "3 minutes to read"))
+        assert len(facts_lines(page)) == 1
         assert summary(page) == "Why this?"
         assert summary(publish_doctree("")) == ""
-
-
-class TestTerms:
-    """What a term means stands beside it."""
-
-    def test_the_definition_belongs_to_the_link(self) -> None:
-        """It is escaped, it is a tooltip, and it describes the link."""
-        words = nodes.inline("", "batch axis", classes=["std-term"])
-        link = nodes.reference("", "", words, refuri="glossary.html#term-batch-axis")
-        opening, middle, closing = explained(link, "definition-3", "An axis <B>.")
-        assert 'href="glossary.html#term-batch-axis" aria-describedby="definition-3"' in (
-            opening.astext()
-        )
-        assert middle is words
-        assert 'role="tooltip" id="definition-3">An axis &lt;B&gt;.</span>' in closing.astext()
-
-    def test_a_term_on_the_glossarys_own_page(self) -> None:
-        """Its link leads to a place on the page."""
-        link = nodes.reference("", "jaxpr", refid="term-jaxpr")
-        assert 'href="#term-jaxpr"' in explained(link, "d", "A record.")[0].astext()
 
 
 CODE = """
@@ -142,7 +122,7 @@ class TestCodeLinks:
 
     def test_on_a_page_that_is_written_but_not_read_again(self, tmp_path: Path) -> None:
         """It repeats the title of another page, which has changed."""
-        extensions = ["myst_parser", "sphinx_codeautolink", "code_links"]
+        extensions = ["myst_parser", "sphinx_codeautolink", "guide_site.insides"]
         path = f"import sys\nsys.path.insert(0, {str(DOCS / '_ext')!r})\n"
         (tmp_path / "conf.py").write_text(f"{path}extensions = {extensions}\n")
         (tmp_path / "index.md").write_text(CODE)
@@ -156,6 +136,15 @@ class TestCodeLinks:
             assert page.select('a.sphinx-codeautolink-a[href$="#json.dumps"]')
 
 
+def as_xhtml(page: str) -> str:
+    """Return a page as an e-book has it; to amend it twice changes nothing."""
+    once, matches = amended(page, XHTML)
+    twice, again = amended(once, XHTML)
+    assert twice == once
+    assert {name for name, count in matches.items() if count} == {n for n, c in again.items() if c}
+    return once
+
+
 class TestEpub:
     """Pages as XHTML."""
 
@@ -163,48 +152,61 @@ class TestEpub:
         """One of the two texts is kept: a book's page does not change its words."""
         fold = (
             '<details><summary aria-label="x">\n<p class="collapsed">Show</p>\n'
-            '<p class="expanded">Hide</p>\n</summary>text</details>'
+            '<p class="expanded">Hide</p>\n</summary>\ntext</details>'
         )
-        assert as_xhtml(fold) == "<details><summary>Show</summary>text</details>"
+        assert as_xhtml(fold) == "<details><summary>Show</summary>\ntext</details>"
 
     def test_nothing_folds_within_a_line(self) -> None:
-        """A long parameter is shown whole."""
-        line = '<span>[<details class="vg-long"><summary>…</summary>axes=(0,)</details>]</span>'
-        assert as_xhtml(line) == "<span>[axes=(0,)]</span>"
+        """A long parameter is shown whole; library code is named."""
+        line = '<b>[<details class="vg-long"><summary>…</summary>a=<b>0</b></details>]</b>'
+        assert as_xhtml(line) == '<b>[<span class="vg-long">a=<b>0</b></span>]</b>'
+        line = '<details class="vg-more"><summary>15 equations</summary></details>'
+        assert as_xhtml(line) == '<span class="vg-more">15 equations</span>'
 
     def test_drawings_say_what_they_are(self) -> None:
         """XHTML knows no svg without a namespace; one is enough."""
-        drawing = as_xhtml('<svg class="a"></svg>')
-        assert drawing == '<svg xmlns="http://www.w3.org/2000/svg" class="a"></svg>'
-        assert as_xhtml(drawing) == drawing
+        drawing = '<svg xmlns="http://www.w3.org/2000/svg" class="a"></svg>'
+        assert as_xhtml('<svg class="a"></svg>') == drawing
+        other = '<svg class="a" xmlns="http://www.w3.org/2000/svg"></svg>'
+        assert as_xhtml(other) == other
 
 
 class TestFigures:
     """Drawings that follow the theme and stand side by side."""
 
     DRAWING = (
-        '<svg viewBox="0 0 2 1"><path id="a" d="M0 0" style="fill: #ffffff"/>'
-        '<use href="#a" style="fill: #000000"/><text>plain</text>'
+        '<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="9pt" height="9pt"'
+        ' xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 2 1">'
+        "<metadata>made by</metadata><defs><style>*{stroke-linejoin: round}</style></defs>"
+        '<path id="a" d="M0 0" style="fill: #ffffff; stroke-width: 2"/>'
+        '<use xlink:href="#a" clip-path="url(#a)" style="fill: #000000"/><text>plain</text>'
         '<text style="fill: #ff0000">red</text><text style="fill: #ffffff">white</text></svg>'
     )
 
     def test_colours(self) -> None:
         """Black is the ink and a white area is the paper; text that has a colour keeps it."""
-        drawing = without_styles(themed(self.DRAWING, "A drawing."))
-        assert 'fill="currentColor"/>' in drawing
+        drawing = themed(self.DRAWING, 'A "drawing".')
+        assert re.search(r'<use [^>]*fill="currentColor" />', drawing)
         assert '<text fill="currentColor">plain' in drawing
         assert '<text fill="#ff0000">red' in drawing
         assert '<text fill="#ffffff">white' in drawing
-        assert 'd="M0 0" fill="none"' in drawing
-        for tag in re.findall(r"<[^>]*>", drawing):
-            assert tag.count("fill=") <= 1
+        assert 'd="M0 0" fill="none" stroke-width="2"' in drawing
+
+    def test_what_is_left_out(self) -> None:
+        """Who made it, how large it was, and every style: the page has no place for them."""
+        drawing = themed(self.DRAWING, 'A "drawing".')
+        for word in ("made by", "9pt", "style", "<?xml"):
+            assert word not in drawing
+        assert 'class="figure" role="img" aria-label="A &quot;drawing&quot;."' in drawing
+        assert 'stroke-linejoin="round"' in drawing
 
     def test_references(self) -> None:
         """Each refers to itself, and not to another drawing of the page."""
         one, other = (themed(self.DRAWING.replace("plain", text), "") for text in ("1", "2"))
         for drawing in (one, other):
             (name,) = re.findall(r'\bid="([^"]+)"', drawing)
-            assert f'href="#{name}"' in drawing
+            assert f'xlink:href="#{name}"' in drawing
+            assert f'clip-path="url(#{name})"' in drawing
         assert re.findall(r'\bid="([^"]+)"', one) != re.findall(r'\bid="([^"]+)"', other)
 
 
@@ -215,6 +217,33 @@ class TestNotebooks:
         """Names as code, pages by their names or as they are called, numbers as they are."""
         source = "{py:func}`jax.vmap` {doc}`../guide/cost` {doc}`and/or <cost>` {glue:text}`n`"
         assert plain_markdown(source, {"n": "3"}) == "`jax.vmap` cost and/or 3"
+
+    def test_it_is_readable(self) -> None:
+        """Without the cells that the page does not show, and with those that a reader needs."""
+        numbers = shown(**{"application_papermill.record/text_plain": "'3'"})
+        numbers.metadata = {
+            "scrapbook": {"name": "n", "mime_prefix": "application/papermill.record/"}
+        }
+        page = nbformat.v4.new_notebook(
+            cells=[
+                cell("glue('n', 3)", numbers, tags=("remove-cell",)),
+                cell("It is {glue:text}`n`.", kind="markdown"),
+                cell("1 + 1", printed("2")),
+            ]
+        )
+        made = readable(page, "https://github.com/some/where")
+        assert [made_cell.source.partition("\n")[0] for made_cell in made.cells] == [
+            INSTALL,
+            "import importlib.util",
+            "It is 3.",
+            "1 + 1",
+        ]
+        assert [made_cell.id for made_cell in made.cells] == [
+            "install",
+            "setup",
+            "cell-0",
+            "cell-1",
+        ]
 
 
 class TestLab:
@@ -317,55 +346,103 @@ class TestLlms:
 
 PAGE = (
     '<head><meta charset="utf-8"/></head><script src="a.js"></script><script>run()</script>'
-    '<style>p{}</style><svg><g style="fill: none; stroke-width: 2"/></svg><p>style="kept"</p>'
+    '<style>p{}</style><p>style="kept"</p>'
 )
 
 
-class TestSecurity:
-    """A policy on every page."""
+class TestPolicy:
+    """A security policy on every page."""
 
-    def test_inline_scripts_have_their_hashes(self) -> None:
-        """And no other script may run."""
-        digest = base64.b64encode(hashlib.sha256(b"run()").digest()).decode()
-        assert f"script-src 'self' 'sha256-{digest}';" in policy(PAGE)
-        other = policy(PAGE.replace("run()", "hack()"))
-        assert digest not in other
+    def test_inline_scripts_and_styles_have_their_hashes(self) -> None:
+        """And no other may run."""
+        rules, matches = policy(PAGE)
+        for kind, text in (("script", b"run()"), ("style", b"p{}")):
+            digest = base64.b64encode(hashlib.sha256(text).digest()).decode()
+            assert f"{kind}-src 'self' 'sha256-{digest}';" in rules
+        assert matches == {"inline script": 1, "inline style": 1}
+        other, _ = policy(PAGE.replace("run()", "hack()"))
+        assert digest in other
+        assert other != rules
 
     def test_nothing_is_unsafe(self) -> None:
         """Neither scripts nor styles."""
-        assert "unsafe" not in policy(PAGE)
-        assert "default-src 'none'" in policy(PAGE)
+        assert "unsafe" not in policy(PAGE)[0]
+        assert "default-src 'none'" in policy(PAGE)[0]
 
-    def test_styles_of_drawings_are_attributes(self) -> None:
-        """They look the same; texts that only look like styles stay."""
-        page = secured(PAGE)
-        assert '<g fill="none" stroke-width="2"/>' in page
-        assert '<p>style="kept"</p>' in page
+    def test_it_comes_first_and_once(self) -> None:
+        """Before anything is loaded; a page that has one already gets it anew."""
+        page, _ = secured(PAGE, "page.html")
         assert page.index("Content-Security-Policy") < page.index("<script")
+        assert secured(page, "page.html")[0] == page
+        changed, _ = secured(page.replace("run()", "other()"), "page.html")
+        assert changed.count("Content-Security-Policy") == 1
+        assert policy(PAGE.replace("run()", "other()"))[0] in changed
+
+    @pytest.mark.parametrize(
+        ("page", "said"),
+        [
+            (PAGE.replace("<meta", "<meat"), "no `<meta charset>`"),
+            (PAGE + "<script>unclosed()", "a script or a stylesheet that"),
+            (PAGE + '<p style="color: red">', 'forbids <p style="color: red"'),
+            (PAGE, ""),
+        ],
+        ids=["charset", "script", "style", "nothing"],
+    )
+    def test_a_gap(self, page: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It is a warning with the page's name."""
+        warnings: list[str] = []
+        monkeypatch.setattr(
+            "guide_site.finish.warn", lambda *told: warnings.append(": ".join(told))
+        )
+        secured(page, "page.html")
+        assert [warning[:11] for warning in warnings] == (["page.html: "] if said else [])
+        assert said in "".join(warnings)
 
 
-class TestAccessibility:
+class TestAmendments:
     """What the theme leaves out."""
 
-    def test_amendments(self) -> None:
-        """Levels of headings, names of landmarks; twice is once."""
-        page = (
-            '<p class="caption" role="heading"></p><summary aria-label="Toggle hidden content">'
-            '<aside class="sidebar-drawer"><aside class="toc-drawer no-toc">'
-            '<div class="content-icon-container">'
-        )
-        once = amended(page)
-        assert 'role="heading" aria-level="2"' in once
-        assert 'class="sidebar-drawer" aria-label="All pages"' in once
-        assert 'class="content-icon-container" role="region"' in once
-        assert 'class="toc-drawer no-toc" aria-label="This page"' in once
-        assert "<summary>" in once
-        assert amended(once) == once
-
-    def test_the_corner_of_a_table(self) -> None:
-        """A heading without a word is none."""
-        page = '<th class="head text-left"><p></p></th><th class="head"><p>A</p></th>'
-        assert amended(page) == '<td></td><th class="head"><p>A</p></th>'
+    @pytest.mark.parametrize(
+        ("page", "expected"),
+        [
+            (
+                '<p class="caption" role="heading">',
+                '<p class="caption" role="heading" aria-level="2">',
+            ),
+            ('<th class="head text-left"><p></p></th>', '<td class="corner"></td>'),
+            ('<th class="head"></th>', '<td class="corner"></td>'),
+            ('<th class="head"><p>A</p></th>', '<th class="head"><p>A</p></th>'),
+            ("<td></td>", "<td></td>"),
+            (
+                '<summary aria-label="Toggle hidden content">\n<p class="collapsed x">',
+                '<summary>\n<p class="collapsed x">',
+            ),
+            (
+                '<aside class="sidebar-drawer">',
+                '<aside class="sidebar-drawer" aria-label="All pages">',
+            ),
+            (
+                '<aside class="toc-drawer no-toc">',
+                '<aside class="toc-drawer no-toc" aria-label="This page">',
+            ),
+            (
+                '<div class="content-icon-container">',
+                '<div class="content-icon-container" role="region" aria-label="Source and theme">',
+            ),
+            (
+                '<svg xmlns="x" style="display: none;">',
+                '<svg xmlns="x" display="none">',
+            ),
+            ('<line style="opacity: 50%" x1="1">', '<line opacity="50%" x1="1">'),
+        ],
+    )
+    def test_amendments(self, page: str, expected: str) -> None:
+        """Levels of headings, names of landmarks; twice is once, and matches as well."""
+        once, matches = amended(page, AMENDMENTS)
+        assert once == expected
+        twice, again = amended(once, AMENDMENTS)
+        assert (twice, again) == (once, matches)
+        assert sum(matches.values()) == int("A" not in page and page != "<td></td>")
 
 
 class TestSitemap:

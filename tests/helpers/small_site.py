@@ -14,16 +14,17 @@ COLOUR = re.compile(r"\x1b\[[\d;]*[mK]")
 CONF = f"""
 import os, sys
 sys.path.insert(0, {str(DOCS / "_ext")!r})
-import execution
+from guide_site import kernels
 project = "a small site"
-extensions = ["myst_nb", "vmapguide.sphinx", "execution", "figures", "leftovers", "llms"]
-extensions += ["mathml", "notebooks", "page_facts", "running", "security", "terms"]
+extensions = ["myst_nb", "vmapguide.sphinx", "guide_site"]
 myst_enable_extensions = ["dollarmath"]
 html_math_renderer = "mathml"
 exclude_patterns = ["_build"]
-execution.SURROUNDINGS["TEST"] = os.environ.get("VMAPGUIDE_TEST_FINGERPRINT", "")
+kernels.SURROUNDINGS["TEST"] = os.environ.get("VMAPGUIDE_TEST_FINGERPRINT", "")
 nb_execution_mode = "cache"
 html_theme = "furo"
+html_use_index = False
+amendments_unused = ["level of a caption", "corner of a table", "button of a folded cell"]
 """
 
 HEADER = """---
@@ -44,8 +45,12 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        (folder / "conf.py").write_text(CONF)
+        self.configure("")
         self.write("index", "# Index\n\n```{toctree}\ngood\nbad\n```\n")
+
+    def configure(self, more: str) -> None:
+        """Add lines to the configuration, in the place of those that were added before."""
+        (self.folder / "conf.py").write_text(f"{CONF}\n{more}\n")
 
     def write(self, name: str, text: str) -> None:
         (self.folder / f"{name}.md").write_text(text)

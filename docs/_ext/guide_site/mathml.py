@@ -1,4 +1,4 @@
-"""Formulas as MathML, made while the site is built.
+"""Turns formulas into MathML while the site is built; how they look is the browser's business.
 
 Browsers draw MathML themselves: a page with formulas loads no script and asks no other server.
 """
@@ -14,6 +14,8 @@ from latex2mathml.converter import convert
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.writers.html5 import HTML5Translator
+
+from guide_site import METADATA
 
 
 logger = logging.getLogger(__name__)
@@ -66,4 +68,4 @@ def visit_math_block(self: HTML5Translator, node: nodes.math_block) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension with Sphinx."""
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math_block, None))
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
+    return METADATA

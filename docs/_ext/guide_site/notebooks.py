@@ -1,14 +1,14 @@
-"""Every executed page is also a notebook to download, which runs on its own.
+"""Makes every executed page a notebook to download, which runs on its own.
 
-MyST-NB writes the executed notebook of a page. Here it is made readable in Jupyter, where MyST's
-roles mean nothing, rid of the cells that the page does not show either (its checks, which need
-MyST-NB), and linked to from below the page's title. If the build knows its repository on GitHub,
-the page also opens in Colab, from the branch `notebooks` that .github/workflows/ci.yml fills.
+The notebook is the page with what its cells printed, which `running` has kept. It is made readable
+in Jupyter, where MyST's roles mean nothing, rid of the cells that the page does not show either
+(its checks, which need MyST-NB), and linked to from below the page's title, in the line of `facts`.
+If the build knows its repository on GitHub, the page also opens in Colab, from the branch
+`notebooks` that .github/workflows/ci.yml fills.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from pathlib import Path
@@ -16,9 +16,11 @@ from typing import Any
 
 import nbformat
 from docutils import nodes
-from page_facts import facts_line
 from sphinx.addnodes import download_reference
 from sphinx.application import Sphinx
+
+from guide_site import METADATA, insides
+from guide_site.facts import facts_line
 
 
 ROLE = re.compile(r"\{(?P<role>[\w:+-]+)\}`(?P<text>[^`<]+?)\s*(?:<(?P<target>[^>]*)>)?`")
@@ -33,6 +35,7 @@ SETUP = """import importlib.util
 if importlib.util.find_spec("vmapguide") is None:
     %pip install --quiet "vmapguide[plot] @ git+{repository}"
 """
+GITHUB = re.compile(r"https://github\.com/(?P<name>[^/]+/[^/]+)")
 COLAB = "https://colab.research.google.com/github/{name}/blob/notebooks/{docname}.ipynb"
 
 
@@ -50,40 +53,46 @@ def plain_markdown(text: str, numbers: dict[str, str]) -> str:
     return ROLE.sub(plain, text)
 
 
-def glued(path: Path) -> dict[str, str]:
-    """Return the values that a page's cells glued, from the file MyST-NB writes them to."""
-    if not path.exists():
-        return {}
-    outputs = json.loads(path.read_text("utf-8"))
-    return {key: output["data"]["text/plain"].strip("'") for key, output in outputs.items()}
+def folder(app: Sphinx) -> Path:
+    """Return the folder of all notebooks, beside the site."""
+    return Path(app.outdir).parent / "notebooks"
+
+
+def executed(app: Sphinx, docname: str) -> Any:
+    """Return a page's notebook with what its cells print, or None if it has not run."""
+    if not insides.is_executed(app.env, docname) or app.config.nb_execution_mode != "cache":
+        return None
+    return insides.Outputs(app).executed(insides.notebook(app.env, docname))
+
+
+def readable(notebook: Any, repository: str) -> Any:
+    """Return an executed notebook as its readers get it."""
+    numbers = insides.take_glued(notebook)
+    cells = [cell for cell in notebook.cells if "remove-cell" not in cell.metadata.get("tags", [])]
+    for number, cell in enumerate(cells):
+        cell.id = f"cell-{number}"  # Those of MyST-NB are others every time.
+        if cell.cell_type == "markdown":
+            cell.source = plain_markdown(cell.source, numbers)
+    opening = [nbformat.v4.new_markdown_cell(INSTALL, id="install")]
+    if GITHUB.fullmatch(repository):
+        code = SETUP.format(repository=repository).strip()
+        opening.append(nbformat.v4.new_code_cell(code, id="setup"))
+    notebook.cells = [*opening, *cells]
+    return notebook
 
 
 def add_download(app: Sphinx, doctree: nodes.document) -> None:
     """Write the page's notebook and link to it."""
     docname = app.env.docname
-    executed = Path(app.outdir).parent / "jupyter_execute" / f"{docname}.ipynb"
     # The landing page and the pages about this build are for here alone.
-    is_about_here = docname == app.config.root_doc or docname.startswith("project/")
-    is_executed = "kernelspec" in app.env.metadata[docname] and executed.exists()
-    if is_about_here or not is_executed:
+    if docname == app.config.root_doc or docname.startswith("project/"):
         return
-    notebook = nbformat.read(executed, as_version=4)
-    numbers = glued(executed.with_suffix(".glue.json"))
-    cells = [cell for cell in notebook.cells if "remove-cell" not in cell.metadata.get("tags", [])]
-    for cell in cells:
-        if cell.cell_type == "markdown":
-            cell.source = plain_markdown(cell.source, numbers)
-    opening = [nbformat.v4.new_markdown_cell(INSTALL, id="install")]
+    notebook = executed(app, docname)
+    if notebook is None:
+        return
     repository = app.config.notebooks_repository
-    on_github = re.fullmatch(r"https://github\.com/(?P<name>[^/]+/[^/]+)", repository)
-    if on_github:
-        code = SETUP.format(repository=repository).strip()
-        opening.append(nbformat.v4.new_code_cell(code, id="setup"))
-    for number, cell in enumerate(cells):
-        cell.id = f"cell-{number}"  # Those of MyST-NB are others every time.
-    notebook.cells = [*opening, *cells]
-    target = Path(app.outdir).parent / "notebooks" / f"{docname}.ipynb"
-    text = nbformat.writes(notebook)
+    target = folder(app) / f"{docname}.ipynb"
+    text = nbformat.writes(readable(notebook, repository))
     # A page depends on its notebook: one that is newer than it was would make it be read again.
     if not target.exists() or target.read_text("utf-8") != text:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -91,7 +100,7 @@ def add_download(app: Sphinx, doctree: nodes.document) -> None:
     link = download_reference(reftarget="/" + os.path.relpath(target, app.srcdir))
     link += nodes.inline("", "Download this page as a notebook")
     links: list[nodes.Element] = [link]
-    if on_github:
+    if on_github := GITHUB.fullmatch(repository):
         address = COLAB.format(name=on_github["name"], docname=docname)
         links.append(nodes.reference("", "Open in Colab", refuri=address))
     line = facts_line(doctree)
@@ -111,4 +120,4 @@ def setup(app: Sphinx) -> dict[str, Any]:
     )
     # Before Sphinx collects the files that a page lets download.
     app.connect("doctree-read", add_download, priority=400)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
+    return METADATA

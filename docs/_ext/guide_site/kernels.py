@@ -1,7 +1,7 @@
-"""What pages run in: the kernel's surroundings, and the key of the cache of what they print.
+"""What pages run in: the kernels' environment, and the name of the cache of what pages print.
 
-See https://myst-nb.readthedocs.io/en/latest/computation/execute.html for what MyST-NB does, and the
-extension `running` for how pages are run.
+How pages are run is in `running`. See
+https://myst-nb.readthedocs.io/en/latest/computation/execute.html for what MyST-NB does.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 
 import vmapguide
+from guide_site import METADATA
 
 
-DOCS = Path(__file__).parent.parent
+DOCS = Path(__file__).parent.parent.parent
 KERNEL = DOCS / "_kernel"
 
 # What a kernel inherits, so that a page comes out alike on every machine.
@@ -48,7 +49,8 @@ def fingerprint() -> str:
             if path.is_file() and path.suffix != ".pyc":
                 digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
     # What runs the pages, and what was measured: it stands beside the page that shows it.
-    for path in (DOCS / "_ext" / "running.py", *sorted((DOCS / "project").glob("*.json"))):
+    running = DOCS / "_ext" / "guide_site" / "running.py"
+    for path in (running, *sorted((DOCS / "project").glob("*.json"))):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -72,4 +74,4 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension with Sphinx."""
     app.connect("config-inited", set_cache_path)
     app.connect("builder-inited", prepare_kernels)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
+    return METADATA

@@ -1,28 +1,29 @@
-"""A line below each page's title: how long it reads, what it ran with, its notebook.
+"""A line below each page's title: how long it reads and what it ran with. And its description.
 
-The notebook is linked to by the extension `notebooks`, which fills the same line. What the page
-says of itself to search engines is its first paragraph, the question it answers.
+The links in the same line are from `notebooks`. What a page says of itself to search engines is its
+first paragraph, the question it answers.
 """
 
 from __future__ import annotations
 
 import html
 import platform
+from collections.abc import Iterator
 from importlib import metadata
 from typing import Any
 
 from docutils import nodes
-from execution import SURROUNDINGS
 from sphinx.application import Sphinx
+
+from guide_site import METADATA, insides
+from guide_site.kernels import SURROUNDINGS
 
 
 # Words of English prose a minute (Brysbaert, How many words do we read per minute?, 2019), and
 # lines of code, which nobody seems to have measured.
 WORDS, CODE_LINES = 238, 20
 
-
-class Facts(nodes.Admonition, nodes.paragraph):
-    """The line. As a kind of admonition, nothing takes it for the first words of the page."""
+LINE = "page-facts"
 
 
 def reading_minutes(doctree: nodes.document) -> int:
@@ -30,35 +31,32 @@ def reading_minutes(doctree: nodes.document) -> int:
     words = lines = 0
     for node in doctree.findall(nodes.Text):
         parents = [*_parents(node)]
-        if any(is_alternative(parent) for parent in parents):
+        if any(insides.is_alternative(parent) for parent in parents):
             continue
         if any(isinstance(parent, nodes.literal_block) for parent in parents):
-            folded = any("hide" in name for p in parents for name in p.get("classes", ()))
+            folded = any(insides.is_folded(parent) for parent in parents)
             lines += 0 if folded else len([line for line in node.splitlines() if line.strip()])
         elif not any(isinstance(parent, nodes.raw) for parent in parents):
             words += len(node.split())
     return max(1, round(words / WORDS + lines / CODE_LINES))
 
 
-def is_alternative(node: nodes.Element) -> bool:
-    """Say whether a part of an output stands beside a better one, which is shown."""
-    kinds = [
-        child.get("mime_type") for child in node.parent or () if isinstance(child, nodes.Element)
-    ]
-    return node.get("mime_type") == "text/plain" and len(kinds) > 1
-
-
-def _parents(node: nodes.Node) -> Any:
+def _parents(node: nodes.Node) -> Iterator[nodes.Element]:
     while node.parent is not None:
         node = node.parent
         yield node
 
 
-def facts_line(doctree: nodes.document) -> Facts:
+def facts_lines(doctree: nodes.document) -> list[nodes.paragraph]:
+    """Return the line of facts, if the page has one."""
+    return [line for line in doctree.findall(nodes.paragraph) if LINE in line["classes"]]
+
+
+def facts_line(doctree: nodes.document) -> nodes.paragraph:
     """Return the line below the title, a new one if there is none yet."""
-    for line in doctree.findall(Facts):
+    for line in facts_lines(doctree):
         return line
-    line = Facts("", "", classes=["page-facts"])
+    line = nodes.paragraph(classes=[LINE])
     title = next(iter(doctree.findall(nodes.title)), None)
     if title is None:  # Sphinx warns of a page without one; it is no reason to stop.
         doctree.insert(0, line)
@@ -70,11 +68,8 @@ def facts_line(doctree: nodes.document) -> Facts:
 def summary(doctree: nodes.document) -> str:
     """Return the first paragraph of a page: the question that it answers."""
     for paragraph in doctree.findall(nodes.paragraph):
-        if not isinstance(paragraph, Facts):
-            texts = paragraph.findall(nodes.Text)
-            # By the time a page is written, links to terms have raw HTML around them.
-            words = (text for text in texts if not isinstance(text.parent, nodes.raw))
-            return " ".join("".join(words).split())
+        if LINE not in paragraph["classes"]:
+            return " ".join(paragraph.astext().split())
     return ""
 
 
@@ -85,13 +80,19 @@ def describe(
     del app, pagename, templatename
     if doctree and (text := summary(doctree)):
         context["metatags"] += f'<meta name="description" content="{html.escape(text)}"/>\n'
+        # The page's body is written by now. The extension for OpenGraph looks for the first words.
+        for line in facts_lines(doctree):
+            line.parent.remove(line)
 
 
 def add_facts(app: Sphinx, doctree: nodes.document) -> None:
     """Say how long an executed page reads, and what it was executed with."""
     docname = app.env.docname
-    # The landing page is no page to read, and those about this build say more than a line.
-    if docname == app.config.root_doc or "kernelspec" not in app.env.metadata[docname]:
+    if not insides.is_executed(app.env, docname):
+        return
+    insides.check_cells(doctree)
+    # The landing page is no page to read.
+    if docname == app.config.root_doc:
         return
     minutes = reading_minutes(doctree)
     backend = SURROUNDINGS["JAX_PLATFORMS"]
@@ -106,4 +107,4 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("doctree-read", add_facts, priority=300)
     # Before the extension for OpenGraph, which leaves a description alone.
     app.connect("html-page-context", describe, priority=400)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
+    return METADATA

@@ -11,17 +11,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import nbformat
-from notebooks import glued, plain_markdown
-from page_facts import summary
 from sphinx.application import Sphinx
 from sphinx.builders.text import TextBuilder
 from sphinx.writers.text import TextTranslator
 
+from guide_site import METADATA, insides
+from guide_site.facts import summary
+from guide_site.notebooks import executed, plain_markdown
+
 
 # The fences and options of MyST's directives: what stands between them is text. Code is kept.
 DIRECTIVE = re.compile(
-    r"^(?P<kept>```(?!\{(?:toctree|nb-exec-table)\})[\s\S]*?^```)"
+    r"^(?P<kept>```(?!\{(?:toctree|run-times)\})[\s\S]*?^```)"
     r"|^(?::{3,}.*|:[\w-]+:.*|```[\s\S]*?^```)\n?",
     re.MULTILINE,
 )
@@ -32,27 +33,17 @@ ABOUT = (
 )
 
 
-def pages(app: Sphinx) -> Iterator[str]:
-    """Yield the names of the pages in the order of the table of contents."""
-    pending = [app.config.root_doc]
-    while pending:
-        docname = pending.pop(0)
-        yield docname
-        pending = [*app.env.toctree_includes.get(docname, ()), *pending]
-
-
 def page_text(app: Sphinx, docname: str) -> str:
     """Return a page as Markdown, or as plain text if it was not executed."""
-    executed = Path(app.outdir).parent / "jupyter_execute" / f"{docname}.ipynb"
-    if "kernelspec" not in app.env.metadata[docname] or not executed.exists():
+    notebook = executed(app, docname)
+    if notebook is None:
         builder = TextBuilder(app, app.env)
         builder.secnumbers = {}  # Headings have no numbers.
         doctree = app.env.get_and_resolve_doctree(docname, builder, tags=app.tags)
         translator = TextTranslator(doctree, builder)
         doctree.walkabout(translator)
         return translator.body
-    notebook = nbformat.read(executed, as_version=4)
-    numbers = glued(executed.with_suffix(".glue.json"))
+    numbers = insides.take_glued(notebook)
     return "\n\n".join(part for cell in notebook.cells for part in cell_parts(cell, numbers))
 
 
@@ -96,7 +87,7 @@ def write(app: Sphinx, error: Exception | None, changed: set[str]) -> None:
     if error or app.builder.name != "html" or (full_path.exists() and not changed):
         return
     entries = []
-    for docname in pages(app):
+    for docname in insides.in_order(app.env):
         kept = Path(app.doctreedir, "llms", f"{docname}.md")
         if docname in changed or not kept.exists():
             kept.parent.mkdir(parents=True, exist_ok=True)
@@ -114,4 +105,4 @@ def setup(app: Sphinx) -> dict[str, Any]:
     changed: set[str] = set()
     app.connect("doctree-resolved", lambda _app, _doctree, docname: changed.add(docname))
     app.connect("build-finished", lambda app, error: write(app, error, changed))
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
+    return METADATA

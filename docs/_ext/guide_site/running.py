@@ -6,7 +6,8 @@ knows how long each takes. Here they are taken from one queue, by as many kernel
 there: a cache made by two at one time breaks (sphinx-doc/sphinx#12481).
 
 A cell that fails is a warning with its page, line and message. The page is built as far as it came,
-and runs again next time.
+and runs again next time. What a kernel inherits is in `kernels`, what is shown of a run in
+`run_times`.
 """
 
 from __future__ import annotations
@@ -20,14 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import nbformat
-from docutils import nodes
 from filelock import FileLock
-from jupyter_cache import get_cache
-from jupyter_cache.base import CacheBundleIn
 from jupyter_client.kernelspec import NoSuchKernel
-from myst_nb.core.read import create_nb_reader
-from myst_nb.sphinx_ import NbMetadataCollector
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from sphinx.application import Sphinx
@@ -35,17 +30,18 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 from sphinx.util.display import status_iterator
 
+from guide_site import METADATA, insides
+
 
 logger = logging.getLogger(__name__)
 
-# Asked of a kernel in which a cell has failed: the line of the cell.
-WHERE = """if True:
-    import sys, traceback
-    frames = traceback.walk_tb(sys.last_traceback)
-    lines = [line for frame, line in frames if frame.f_code.co_name == "<module>"]
-    print(lines[0] if lines else getattr(sys.last_value, "lineno", 1))  # Or it is no Python.
-"""
-
+# Asked of a kernel in which a cell has failed: the line of the cell, or of code that is no Python.
+WHERE = (
+    "next((line for frame, line in"
+    " __import__('traceback').walk_tb(__import__('sys').last_traceback)"
+    " if frame.f_code.co_name == '<module>'),"
+    " getattr(__import__('sys').last_value, 'lineno', 1))"
+)
 
 # In JAX's messages about tracers: the number of an object, and the file that a cell is to Python.
 RUN = re.compile(r" with object id \d+|[^\s(]*ipykernel_\d+/\d+\.py:")
@@ -64,19 +60,19 @@ class Page:
     failure: str = ""
 
 
-def failed_pages(env: BuildEnvironment) -> set[str]:
-    """Return the names of the pages that failed; Sphinx keeps them from one build to the next."""
-    return cast("set[str]", vars(env).setdefault("failed_pages", set()))
+def runs(env: BuildEnvironment) -> dict[str, dict[str, Any]]:
+    """Return what is known of each page's last run: `ran`, `seconds`, and `failure` or nothing.
+
+    Sphinx keeps it from one build to the next.
+    """
+    return cast("dict[str, dict[str, Any]]", vars(env).setdefault("page_runs", {}))
 
 
-def pages(env: Any, docnames: list[str]) -> Iterator[Page]:
+def pages(env: BuildEnvironment, docnames: list[str]) -> Iterator[Page]:
     """Yield the pages that have cells to run, as MyST-NB will read them."""
     for docname in docnames:
-        path = Path(env.doc2path(docname))
-        text = path.read_text("utf-8")
-        reader = create_nb_reader(str(path), env.myst_config, env.mystnb_config, text)
-        if reader is not None:
-            yield Page(docname, path, reader.read(text))
+        if notebook := insides.notebook(env, docname):
+            yield Page(docname, Path(env.doc2path(docname)), notebook)
 
 
 def run(page: Page, timeout: int) -> Page:
@@ -87,16 +83,18 @@ def run(page: Page, timeout: int) -> Page:
         page.cell = cell_index
 
     async def failed(cell: Any, cell_index: int, execute_reply: Any) -> None:
-        del execute_reply
+        del cell_index, execute_reply
         if "raises-exception" not in cell.metadata.get("tags", ()):
-            probe = nbformat.v4.new_code_cell(WHERE)
-            await client.async_execute_cell(probe, cell_index, store_history=False)
-            page.notebook.cells[cell_index] = cell  # There nbclient puts what it executes.
-            page.line = int("".join(output.get("text", "") for output in probe.outputs) or 1)
+            asked = {"line": WHERE}
+            reply = await client.kc.execute(
+                "", silent=True, user_expressions=asked, reply=True, timeout=timeout
+            )
+            answer = reply["content"].get("user_expressions", {}).get("line", {})
+            page.line = int(answer.get("data", {}).get("text/plain", 1))
 
     quiet = python_logging.getLogger(f"{__name__}.nbclient")
     quiet.setLevel(python_logging.ERROR)
-    client = NotebookClient(
+    client: Any = NotebookClient(
         page.notebook,
         timeout=timeout,
         resources={"metadata": {"path": str(page.path.parent)}},
@@ -146,33 +144,32 @@ def source_line(page: Page) -> tuple[int, str]:
 
 
 def run_pages(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
-    """Run what is about to be read and is not in the cache."""
-    failed_pages(env).difference_update(docnames)
-    if app.config.nb_execution_mode != "cache":
+    """Run what is about to be read and is not in the cache, or has failed."""
+    known = runs(env)
+    for docname in {*docnames, *known.keys() - env.found_docs}:
+        known.pop(docname, None)
+    if app.config.nb_execution_mode != "cache" or not docnames:
         return
     path = Path(app.config.nb_execution_cache_path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Another build, say the one that serves, waits; then it finds here what it would have run.
     with FileLock(path.with_suffix(".lock")):
-        cache = get_cache(app.config.nb_execution_cache_path)
-        # What failed is in the cache until it has been read. If that build was killed, it still is.
-        forget_failed(cache)
-        cached = {record.hashkey for record in cache.list_cache_records()}
-        for page in run_all(
-            app, [page for page in pages(env, docnames) if key(cache, page) not in cached]
-        ):
-            facts = {"execution_seconds": page.seconds, "failure": page.failure}
-            bundle = CacheBundleIn(page.notebook, str(page.path), data=facts)
-            cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+        outputs = insides.Outputs(app)
+        todo = []
+        for page in pages(env, docnames):
+            facts = outputs.facts(page.notebook)
+            if facts is None or facts.get("failure", True):
+                todo.append(page)
+            else:
+                known[page.docname] = facts
+        for page in run_all(app, todo):
+            facts = {"ran": time.time(), "seconds": page.seconds, "failure": page.failure}
+            source = insides.notebook(env, page.docname)
+            outputs.keep(source, page.notebook, page.path, facts)
+            known[page.docname] = facts
             if page.failure:
-                failed_pages(env).add(page.docname)
                 warn(page)
-        cache.db.dispose()  # A connection must not be carried over into Sphinx's processes.
-
-
-def key(cache: Any, page: Page) -> str:
-    """Return what a page is found by in the cache."""
-    return str(cache.create_hashed_notebook(page.notebook)[1])
+        outputs.close()
 
 
 def run_all(app: Sphinx, todo: list[Page]) -> Generator[Page, None, None]:
@@ -195,6 +192,12 @@ def run_all(app: Sphinx, todo: list[Page]) -> Generator[Page, None, None]:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
+def shown(future: Future[Page]) -> str:
+    """Return what the progress says of a page."""
+    page = future.result()
+    return f"{page.docname} ({page.seconds:.1f} s)"
+
+
 def warn(page: Page) -> None:
     """Say where a page failed, and with what."""
     line, code = source_line(page)
@@ -204,51 +207,14 @@ def warn(page: Page) -> None:
     logger.warning(message, number, code, page.failure, location=location, type="execution")
 
 
-def write_executed(app: Sphinx, doctree: nodes.document) -> None:
-    """Write the page's notebook with its outputs: MyST-NB leaves out those from the cache."""
-    del doctree
-    docname = app.env.docname
-    for page in pages(app.env, [docname]):
-        if app.config.nb_execution_mode == "cache":
-            cache = get_cache(app.config.nb_execution_cache_path)
-            _, notebook = cache.merge_match_into_notebook(page.notebook)
-            path = Path(app.outdir).parent / "jupyter_execute" / f"{docname}.ipynb"
-            nbformat.write(notebook, path)
-
-
-def shown(future: Future[Page]) -> str:
-    """Return what the progress says of a page."""
-    page = future.result()
-    return f"{page.docname} ({page.seconds:.1f} s)"
-
-
-def forget_failed(cache: Any) -> None:
-    """Take out of the cache what failed, so that it runs again."""
-    for record in cache.list_cache_records():
-        if record.data.get("failure"):
-            cache.remove_cache(record.pk)
-
-
-def note_failed(app: Sphinx, env: BuildEnvironment) -> None:
-    """After all pages were read: what failed did not succeed, and is not kept."""
-    failed_pages(env).intersection_update(env.found_docs)  # One that failed may be gone.
-    if failed_pages(env):
-        forget_failed(get_cache(app.config.nb_execution_cache_path))
-        for docname in failed_pages(env):
-            NbMetadataCollector.get_exec_data(env, docname)["succeeded"] = False
-
-
 def outdated(app: Sphinx, env: BuildEnvironment, *_: set[str]) -> list[str]:
     """Read what failed last time again. Sphinx would keep it, and pass."""
     del app
-    return [name for name in failed_pages(env) if name in env.found_docs]
+    return [name for name, facts in runs(env).items() if facts["failure"]]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension with Sphinx."""
     app.connect("env-get-outdated", outdated)
     app.connect("env-before-read-docs", run_pages)
-    # Before `notebooks`, which takes it from there.
-    app.connect("doctree-read", write_executed, priority=300)
-    app.connect("env-updated", note_failed, priority=400)  # Before the table of times is written.
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
+    return METADATA

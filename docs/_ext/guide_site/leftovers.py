@@ -1,0 +1,49 @@
+"""Starts over when an earlier build has left something behind that Sphinx would keep.
+
+Sphinx keeps what it has once written. A page that is no more would stay on the site; and what is
+done at the end of a build, such as llms.txt and the security policy, would be missing on pages that
+a build wrote before Ctrl-C stopped it. In both cases what was written is thrown away and all pages
+are read again. What they printed is in the cache, so none runs again.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+
+from guide_site import METADATA, notebooks
+
+
+def start_over(
+    app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
+) -> list[str]:
+    """Throw away what was written if a page is gone or the last build was stopped."""
+    del added, changed
+    mark = Path(app.doctreedir, "unfinished")
+    stopped = mark.exists()
+    mark.touch()
+    if not (removed or stopped):
+        return []
+    for path in (notebooks.folder(app), *Path(app.outdir).iterdir()):
+        if path.is_dir() and not path.name.startswith("."):
+            shutil.rmtree(path)
+        elif path.is_file():
+            path.unlink()
+    return sorted(env.found_docs)
+
+
+def finished(app: Sphinx, error: Exception | None) -> None:
+    """Note that this build was not stopped."""
+    if not error:
+        Path(app.doctreedir, "unfinished").unlink(missing_ok=True)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the extension with Sphinx."""
+    app.connect("env-get-outdated", start_over)
+    app.connect("build-finished", finished, priority=999)
+    return METADATA
