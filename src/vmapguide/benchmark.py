@@ -208,8 +208,9 @@ def benchmark(
 
     Each is compiled and warmed up; then all are called in turns, round after round, each round
     beginning with another one, so that a busy moment of the machine hits all of them. A sample is
-    as many calls as take about a millisecond, and waits until the results are there. Arguments
-    are passed and not captured, so that nothing is computed while XLA compiles.
+    as many calls as take about a millisecond, going by the first call after warming up, and waits
+    until the results are there. Arguments are passed and not captured, so that XLA computes
+    nothing of them while it compiles.
 
     Args:
         functions: the functions to time; they are called by the names they have.
@@ -233,8 +234,8 @@ def benchmark(
     Raises:
         TypeError: if there are fewer than two functions, something is not a function, the
             arguments do not fit one of them or have no values, or results differ in structure.
-        ValueError: if results differ: what does not compute the same cannot be compared. Also if
-            a size is not a positive number.
+        ValueError: if results differ by more than the tolerances: what does not compute the same
+            cannot be compared. Also if a size is not a positive number.
         Exception: whatever one of the functions raises, with a note that says which.
 
     Example:

@@ -38,7 +38,8 @@ class Side:
         jaxpr: its jaxpr, as `jax.make_jaxpr` returns it.
         program: its compiled program, XLA's text without names, places and compiler settings.
         same_jaxpr: whether its jaxpr is that of the first side, up to the names of variables, the
-            order of independent equations, calls that are inlined, and the spelling of parameters.
+            order of independent equations, calls that are inlined (with the rules for derivatives
+            that they may carry), and the spelling of parameters.
         same_program: whether its compiled program is that of the first side; None if the texts
             are equal but leave out what may differ: large constants, and what callbacks do.
         leaves: how its results compare with those of the first side, which are what is expected;

@@ -90,7 +90,8 @@ class XlaCost:
     """What XLA says about the compiled program. What it does not say is None.
 
     Attributes:
-        flops: floating-point operations, the body of a loop counted once.
+        flops: floating-point operations, the body of a loop counted once; what is unrolled is no
+            loop.
         transcendentals: functions such as `exp`.
         bytes: bytes read and written, fused operations counted together.
         temporary: bytes of temporary memory: the peak, beside arguments and results.
@@ -124,7 +125,8 @@ class Cost(_report.Shown):
     """What a function costs: `str()` in a terminal, a table in a notebook.
 
     The counts are those of the jaxpr: every equation, on its own, as often as it runs. Of the
-    branches of a `cond` one runs, and the most expensive one is counted. What is in a `while` loop
+    branches of a `cond` one runs, and the one with the most FLOPs and transcendental functions
+    together is counted. What is in a `while` loop
     is not in the totals but in `loops`. That its condition is looked at once more than its body
     runs is left out.
 

@@ -28,7 +28,8 @@ class Block:
         dtype: its dtype in short, such as `f32`, or what it is if it is no array.
         whole: its shape, the batch axes by their names: `("B", 5)`; None if it is no array.
         one: the shape of what one example has of it: `(5,)`.
-        mapped: whether each example has its own; if not, all share it.
+        mapped: whether each example has its own; if not, all share it. A result that is the same
+            for all and that `out_axes` repeats is each one's own.
 
     Example:
         >>> import jax, jax.numpy as jnp, vmapguide
@@ -149,7 +150,7 @@ def diagram(
 
     Returns:
         A function of the arguments that `jax.vmap(f)` would be called with, which returns a
-        `Diagram`. Arrays may be `jax.ShapeDtypeStruct` of any size.
+        `Diagram`. Arrays may be `jax.ShapeDtypeStruct` of any size, as for `explain`.
 
     Raises:
         TypeError: if `f` is not a function.

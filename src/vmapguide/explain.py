@@ -41,9 +41,10 @@ class Step:
         equation: the per-example equation.
         batched: the batched equations that came from it, in the order in which they run. Those
             that came from an equation nested inside this one are with that one's step.
-        kind: what became of it. `same`: the same primitive, with the batch axis carried along.
-            `shared`: no input is mapped, so it runs once, as it was. `layout`: only axes are
-            moved or added. `rewritten`: it became other primitives. `all branches`: a `cond`
+        kind: what became of it. `same`: the same primitive, with the batch axis carried along or,
+            by a collective, taken away. `shared`: no input is mapped, so it runs once, as it was.
+            `layout`: only axes are moved or added. `rewritten`: it became other primitives, or
+            none, since its inputs were enough. `all branches`: a `cond`
             whose predicate is mapped runs every branch for every example. `slowest example`: a
             loop whose predicate is mapped runs until the last example is done. `one by one`: a
             loop over the examples, or one operation for each of them. `unknown` if the explanation
@@ -81,7 +82,8 @@ class Explanation:
     Attributes:
         name: what the function is called.
         per_example: the jaxpr of the function on one example.
-        batched: the jaxpr of what `jax.vmap` returns, exactly as it makes it.
+        batched: the jaxpr of what `jax.vmap` returns, as `jax.make_jaxpr` makes it of the
+            arguments that are traced: see `explain`.
         steps: the per-example equations with what became of them, in the order of the program;
             the equations nested in an equation follow it.
         boundary: the batched equations that `vmap` added for `in_axes` and `out_axes`.
@@ -228,8 +230,11 @@ def explain(
 ) -> Callable[..., Explanation]:
     """Make a function that explains `jax.vmap(f)`: put it where `jax.vmap` stood.
 
-    `f` is traced, two or three times, and not run: Python code in it, such as `print`, runs each
-    time. The cost is a few times that of `jax.make_jaxpr(jax.vmap(f))`, linear in the equations.
+    `f` is traced, a few times, and not run: Python code in it, such as `print`, runs each time.
+    The cost is a few times that of `jax.make_jaxpr(jax.vmap(f))`, linear in the equations.
+
+    Arguments that are not mapped are traced, too, as `jax.jit` would trace them. If `f` raises
+    then, it gets Python numbers as they are, and if it still does, all unmapped arrays.
 
     Args:
         f: the function of one example.
@@ -241,7 +246,8 @@ def explain(
 
     Returns:
         A function of the arguments that `jax.vmap(f)` would be called with, which returns an
-        `Explanation`. Arrays may be `jax.ShapeDtypeStruct` of any size: nothing is computed.
+        `Explanation`. Arrays may be `jax.ShapeDtypeStruct` of any size, unless `f` needs the
+            numbers of one that is not mapped: JAX computes nothing.
 
     Raises:
         TypeError: if `f` is not a function.

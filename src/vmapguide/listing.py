@@ -94,8 +94,9 @@ def listing(
 ) -> Callable[..., Listing]:
     """Make a function that lists the jaxpr of `f`, as `jax.make_jaxpr` makes one that returns it.
 
-    The listing keeps JAX's notation and leaves out its noise. Arguments and captured arrays keep
-    the names they have in your code. NumPy scalars print as numbers, weak types with a star
+    The listing keeps JAX's notation and leaves out its noise. Arguments keep the names they have in
+    your code, and so do captured arrays that a variable of `f` leads to. NumPy scalars print as
+    numbers, weak types with a star
     (`f32*[]`), a literal's dtype only where its spelling does not tell it.
 
     Args:
