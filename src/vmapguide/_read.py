@@ -52,9 +52,9 @@ def read(
         shapes: shapes to show for some variables instead of their own, with named axes.
 
     Returns:
-        The program. Arguments and constants keep their names; everything else is lettered a, b,
-        c, ... in order of definition, the letters of names in use left out. A jaxpr that several
-        equations share is read once, so they hold the same `Program` object.
+        The program. Arguments, and constants in `captured`, keep their names; all else is lettered
+        a, b, c, ... in order of definition, the letters of names in use left out. A jaxpr that
+        several equations share is read once, so they hold the same `Program` object.
     """
     if arguments is None:
         arguments = opened(jaxpr).debug_info.arg_names or ()

@@ -59,7 +59,7 @@ class Call:
     """
 
     def __init__(self, f: Callable[..., Any], vmap: Vmap, args: Any, kwargs: Any) -> None:
-        """Flatten the arguments; everything that JAX can trace is traced."""
+        """Flatten the arguments; at first all arrays and numbers are traced."""
         self.f = f
         self.vmap = vmap
         self.leaves, self.tree = jax.tree.flatten((args, kwargs))
@@ -179,7 +179,7 @@ class SourceMap:
 
     Attributes:
         traced: the jaxpr of `f` on one example, and the tree of its results.
-        batched: the jaxpr of `jax.vmap(f)`: plain vmap's, always.
+        batched: the jaxpr of `jax.vmap(f)`: of plain vmap, even if the tags disturbed the trace.
         origins: for every equation of `batched`, nested ones included, by its `id`: the place of
             the equation of `per_example` that it came from; None for the boundary. None in the
             place of the whole if the tags disturbed the trace.

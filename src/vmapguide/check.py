@@ -130,9 +130,9 @@ def check(
     """Make a function that checks `jax.vmap(f)` against the Python loop over `f`.
 
     Both are run: `jax.vmap(f)` once, on the whole batch, and `f` itself for one example after the
-    other, taken from arrays of JAX, as it is, not compiled. If `axis_name` is given, `f` runs inside
-    `jax.vmap` even in the loop, on batches of one. `f` is traced as well, by `explain`, to find
-    random draws that all examples share. What differs is looked into by running `f` again,
+    other, taken from arrays of JAX, as it is, not compiled. If `axis_name` is given, `f` runs
+    inside `jax.vmap` even in the loop, on batches of one. `f` is traced as well, by `explain`, to
+    find random draws that all examples share. What differs is looked into by running `f` again,
     changed: the cost of a failing check is a few times that of a passing one.
 
     Args:
