@@ -21,6 +21,7 @@ MODULES = (
     "figures",
     "mathml",
     "terms",
+    "search_words",
     "llms",
     "epub",
     "leftovers",
@@ -29,7 +30,7 @@ MODULES = (
 
 # What every module's `setup` returns. Another number makes Sphinx read all pages again: raise it
 # when what the modules keep in Sphinx's environment, or make of a page, changes.
-METADATA = {"env_version": 1, "parallel_read_safe": True, "parallel_write_safe": True}
+METADATA = {"env_version": 2, "parallel_read_safe": True, "parallel_write_safe": True}
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
