@@ -1,4 +1,4 @@
-"""What a reader does with a page: copy, search, switch the theme, point, and press Tab."""
+"""What a reader does with a page: copy, switch the theme, point, and press Tab."""
 
 import re
 from collections.abc import Callable
@@ -11,13 +11,6 @@ from playwright.sync_api import Page
 Opened = Callable[..., Page]
 
 CHAPTER = "guide/what-vmap-did.html"
-
-# As it comes out of somebody's program, with names and sizes that are on no page.
-FOREIGN = (
-    "ValueError: vmap got inconsistent sizes for array axes to be mapped: * one axis had size 17: "
-    "axis 0 of argument observations['flux'] of type float64[17,23]; * one axis had size 12: "
-    "axis 0 of argument nightlog of type int16[12]"
-)
 
 
 class TestCopy:
@@ -53,54 +46,6 @@ class TestCopy:
         page = opened(CHAPTER)
         assert page.locator("div.cell_output button.copybtn").count() == 0
         assert page.locator("div.cell_input button.copybtn").count() > 5
-
-
-class TestSearch:
-    """Search finds symbols, and error messages that are pasted."""
-
-    @pytest.mark.parametrize(
-        ("query", "page"),
-        [
-            ("in_axes", "in-axes-out-axes.html"),
-            ("dynamic_slice", "what-vmap-did.html"),
-            ("raise_if_different", "equals-the-loop.html"),
-            ("vmap got inconsistent sizes for array axes to be mapped", "in-axes-out-axes.html"),
-            ("Attempted boolean conversion of traced array", "python-inside.html"),
-            (FOREIGN, "in-axes-out-axes.html"),
-        ],
-    )
-    def test_finds(self, opened: Opened, query: str, page: str) -> None:
-        """Among the results is the page that is about it."""
-        results = opened(CHAPTER)
-        results.keyboard.press("/")
-        results.keyboard.insert_text(query)
-        results.keyboard.press("Enter")
-        results.wait_for_selector("#search-results li a", timeout=20_000)
-        results.wait_for_function(
-            "page => [...document.querySelectorAll('#search-results li a')]"
-            ".some(a => a.href.includes(page))",
-            arg=page,
-            timeout=20_000,
-        )
-
-    def test_a_query_that_nothing_answers(self, opened: Opened) -> None:
-        """It is said."""
-        page = opened("search.html?q=zzyzx+quux+xyzzy+plugh+frobnicate")
-        page.wait_for_selector(".search-summary:not(:empty)")
-        assert "No page has these words" in page.locator(".search-summary").inner_text()
-        assert page.locator("#search-results li").count() == 0
-
-    def test_what_is_shown_of_a_page(self, opened: Opened) -> None:
-        """Its words, apart, and without the line that every page has."""
-        page = opened("search.html?q=in_axes")
-        snippets = page.locator("#search-results p.context")
-        snippets.nth(15).wait_for(timeout=20_000)
-        shown = " ".join(snippets.all_inner_texts())
-        assert "minutes to read" not in shown
-        assert "your code one example the whole batch" in shown
-        assert "your codeone" not in shown
-        assert "mappedSaid of" not in shown
-        assert page.locator("form.page-search input").input_value() == "in_axes"
 
 
 class TestDefinitions:
