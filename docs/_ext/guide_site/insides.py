@@ -19,8 +19,8 @@ In this module:
 * BeautifulSoup's `DEFAULT_PRESERVE_WHITESPACE_TAGS`: an example that loses its spaces stops the
   build.
 * Sphinx's order of pages, `env.collect_relations`. Missing: the build stops.
-* The entries of Sphinx's index that its search has, `builder.indexer._index_entries`: pages that are
-  not written again would lose theirs. Missing: the build stops.
+* The index entries that Sphinx's search has, `builder.indexer._index_entries`: pages that are not
+  written again would lose theirs. Missing: the build stops.
 * Names in the script of Sphinx's search that _static/search.js replaces or reads, and the order of
   what a search finds. Missing: the build stops; tests/browser searches.
 * The module that JAX's types name as theirs, which _kernel/ipython_kernel_config.py prints without
@@ -243,7 +243,7 @@ def in_order(env: BuildEnvironment) -> list[str]:
 
 @inside("sphinx", "the builder's indexer, and its _index_entries")
 def search_entries(app: Sphinx) -> dict[str, Any] | None:
-    """Return what of Sphinx's index its search has, by the names of pages; None without a search."""
+    """Return the index entries that Sphinx's search has of each page; None without a search."""
     builder: Any = app.builder
     if not builder.search:
         return None
