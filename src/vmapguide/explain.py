@@ -247,7 +247,7 @@ def explain(
     Returns:
         A function of the arguments that `jax.vmap(f)` would be called with, which returns an
         `Explanation`. Arrays may be `jax.ShapeDtypeStruct` of any size, unless `f` needs the
-            numbers of one that is not mapped: JAX computes nothing.
+        numbers of one that is not mapped: JAX computes nothing.
 
     Raises:
         TypeError: if `f` is not a function.
