@@ -253,7 +253,12 @@ def search_entries(app: Sphinx) -> dict[str, Any] | None:
 
 # What _static/search.js replaces or reads, without regard to spaces.
 SEARCH = (
+    "class SearchResultKind {",
+    "const _orderResultsByScoreThenName = (a, b) =>",
+    "var splitQuery = (query) =>",
+    "_performSearch: (",
     "performTermsSearch: (searchTerms, excludedTerms) =>",
+    "makeSearchSummary: (htmlText, keywords, anchor) =>",
     "htmlToText: (htmlString, anchor) =>",
     "filenames = Search._index.filenames",
     'results.push([ docNames[file], titles[file], "", null, score, filenames[file],',
