@@ -18,7 +18,6 @@ from guide_site.epub import AMENDMENTS as XHTML
 from guide_site.facts import CODE_LINES, WORDS, facts_line, facts_lines, reading_minutes, summary
 from guide_site.figures import themed
 from guide_site.finish import AMENDMENTS, amended, policy, secured, sitemap
-from guide_site.llms import cell_parts
 from guide_site.mathml import mathml
 from guide_site.notebooks import INSTALL, plain_markdown, readable
 from html_pages import parsed
@@ -304,44 +303,6 @@ def shown(**data: str) -> Any:
     """Return what a cell shows."""
     mime = {kind.replace("_", "/"): text for kind, text in data.items()}
     return nbformat.v4.new_output("display_data", data=mime)
-
-
-class TestLlms:
-    """Cells with what they print."""
-
-    def test_code_and_outputs(self) -> None:
-        """Text as text, errors by name and message, tables as tables."""
-        error = nbformat.v4.new_output("error", ename="E", evalue="no", traceback=["\x1b[31mE"])
-        parts = [*cell_parts(cell("f()", printed("out\n"), shown(text_plain="3"), error), {})]
-        assert parts == [
-            "```python\nf()\n```",
-            "```text\nout\n```",
-            "```text\n3\n```",
-            "```text\nE: no\n```",
-        ]
-        table = shown(text_plain="<object>", text_markdown="| a |\n|--|")
-        assert [*cell_parts(cell("t", table), {})][1] == "| a |\n|--|"
-
-    def test_what_the_page_hides(self) -> None:
-        """It is hidden here, too; what is folded is not."""
-        assert [*cell_parts(cell("x", printed("y"), tags=("remove-cell",)), {})] == []
-        assert [*cell_parts(cell("x", printed("y"), tags=("remove-input",)), {})] == [
-            "```text\ny\n```"
-        ]
-        assert len([*cell_parts(cell("x", printed("y"), tags=("hide-cell",)), {})]) == 2
-
-    def test_text(self) -> None:
-        """Roles and directives mean nothing outside of Sphinx."""
-        source = "See {py:func}`jax.vmap`.\n\n:::{card} Title\n:link: x\n\nText.\n:::\n"
-        (text,) = cell_parts(cell(source, kind="markdown"), {})
-        fenced = "```python\n:::x\n:a: b\n```"
-        assert [*cell_parts(cell(f"```{{toctree}}\na\n```\n{fenced}", kind="markdown"), {})] == [
-            fenced
-        ]
-        assert "See `jax.vmap`." in text
-        assert "Text." in text
-        assert ":::" not in text
-        assert ":link:" not in text
 
 
 PAGE = (

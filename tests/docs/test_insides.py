@@ -70,6 +70,14 @@ class TestMystNb:
         }
         assert found == {"<IPython.core.display.HTML object>": True, "'alone'": False}
 
+    def test_plain_texts_of_outputs(self, doctree: nodes.document) -> None:
+        """One for each output that is shown as HTML; another number is noticed."""
+        body = '<div class="output text_html"><b>bold</b></div>'
+        texts = insides.plain_outputs(doctree, body)
+        assert texts == ["<IPython.core.display.HTML object>"]
+        with pytest.raises(ExtensionError, match=r"myst-nb [\d.]+ is not as this site needs it"):
+            insides.plain_outputs(doctree, body + body)
+
 
 def folded(node: nodes.Node) -> bool:
     """Say whether any part of a page around a node is folded."""

@@ -9,9 +9,10 @@ In this module:
 * MyST-NB's `create_nb_reader`, and the settings that it keeps in Sphinx's environment: to run a
   page, its cells must be those that MyST-NB will look for. Missing: the build stops.
 * MyST-NB's metadata `kernelspec` of a page, its node attributes `nb_element`, `mime_type` and
-  `classes`, and the metadata `scrapbook` of what a cell glued: to tell executed pages, folded cells
-  and the alternatives of an output. An executed page without cells stops the build; the rest is
-  tried in tests/docs/test_insides.py.
+  `classes`, the class of an output in HTML, and the metadata `scrapbook` of what a cell glued: to
+  tell executed pages, folded cells and the alternatives of an output. An executed page without
+  cells, or with another number of outputs in its HTML, stops the build; the rest is tried in
+  tests/docs/test_insides.py.
 * jupyter-cache's key, which knows nothing of outputs, and the engine of its database: what is kept
   must be found again. Another key, or a missing attribute: the build stops.
 * sphinx-codeautolink's `env.sphinx_codeautolink_transforms`: what it knows of each page. Missing,
@@ -141,6 +142,23 @@ def is_alternative(node: nodes.Element) -> bool:
         child.get("mime_type") for child in node.parent or () if isinstance(child, nodes.Element)
     ]
     return node.get("mime_type") == "text/plain" and len(kinds) > 1
+
+
+def plain_outputs(doctree: nodes.document, body: str) -> list[str]:
+    """Return the plain text of each output that the page's HTML, `body`, shows as HTML."""
+    bundles = [
+        {
+            child["mime_type"]: child.astext()
+            for child in node.children
+            if isinstance(child, nodes.Element)
+        }
+        for node in doctree.findall(nodes.container)
+        if node.get("nb_element") == "mime_bundle"
+    ]
+    texts = [bundle.get("text/plain", "<>") for bundle in bundles if "text/html" in bundle]
+    if len(texts) != body.count('class="output text_html"'):
+        raise missing("myst-nb", "the class `output text_html` of an output")
+    return texts
 
 
 def check_cells(doctree: nodes.document) -> None:
