@@ -35,7 +35,7 @@ class Compiled:
 
 
 def compiled(f: Callable[..., Any], args: Any, kwargs: Any) -> Compiled:
-    """Compile a function for its arguments, which may be `jax.ShapeDtypeStruct`s."""
+    """Compile a function for its arguments, each an array or a `jax.ShapeDtypeStruct`."""
     # Arguments that are not used are kept: else `x` and `y` of `f(x, y)` are both the only one.
     return _compiled(jax.jit(f, keep_unused=True).lower(*args, **kwargs))
 

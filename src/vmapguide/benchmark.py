@@ -208,7 +208,7 @@ def benchmark(
 
     Each is compiled and warmed up; then all are called in turns, round after round, each round
     beginning with another one, so that a busy moment of the machine hits all of them. A sample is
-    as many calls as take about a millisecond, going by the first call after warming up, and waits
+    as many calls as take about a millisecond, going by the quickest of a few, and waits
     until the results are there. Arguments are passed and not captured, so that XLA computes
     nothing of them while it compiles.
 

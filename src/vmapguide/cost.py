@@ -290,7 +290,7 @@ def cost(
             not compile such a function on its own.
 
     Returns:
-        A function of the arguments of `f`, arrays or `jax.ShapeDtypeStruct`s of any size, which
+        A function of the arguments of `f`, arrays or `jax.ShapeDtypeStruct` of any size, which
         returns a `Cost`. Of an explanation the `Cost` itself.
 
     Raises:
