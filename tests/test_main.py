@@ -189,10 +189,21 @@ class TestMistakes:
         assert "Traceback" not in errors
 
     def test_it_runs_as_a_module(self) -> None:
-        """`python -m vmapguide` passes its status on, and a closed pipe is no mistake."""
+        """`python -m vmapguide` passes its status on."""
         command = [sys.executable, "-m", "vmapguide", "explain", "nofile.py:f"]
         result = subprocess.run(command, check=False, capture_output=True, text=True)
         assert (result.returncode, result.stdout) == (2, "")
+
+    def test_a_closed_pipe_is_no_mistake(self) -> None:
+        """Whoever reads, such as `head`, has enough: nothing is said, and it is no failure."""
+        reader, writer = os.pipe()
+        os.close(reader)
+        command = [sys.executable, "-m", "vmapguide", *NEURON]
+        result = subprocess.run(
+            command, check=False, stdout=writer, stderr=subprocess.PIPE, text=True
+        )
+        os.close(writer)
+        assert (result.returncode, result.stderr) == (0, "")
 
 
 class TestArgument:

@@ -1,6 +1,6 @@
 """The view of a comparison: three answers, and the programs side by side.
 
-Pure functions of plain data, like `_report`, which prints what is made here.
+It reads the pairs of equations that `_align` has found; `_report` prints what is made here.
 """
 
 from __future__ import annotations

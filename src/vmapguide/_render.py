@@ -1,7 +1,7 @@
 """Printing programs: one layout in lines of tokens, and two printers of it, text and HTML.
 
-Pure functions of plain data: nothing here traces, computes or knows JAX. Every text that a user
-may have chosen (names, keys, values) is escaped by the one function that writes HTML.
+Pure functions of plain data: nothing here traces, computes or knows JAX. Text that a user may have
+chosen (names, keys, values) is escaped where it becomes HTML.
 """
 
 from __future__ import annotations
