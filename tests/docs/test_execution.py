@@ -48,23 +48,32 @@ def test_a_failing_cell_fails_the_build_and_the_others_are_built(site: Site) -> 
     assert re.search(r"running pages\.\.\. .*\[ 50%\] .*\b(good|bad) \([\d.]+ s\)", result.stdout)
 
 
+ENDLESS = "import threading\nthreading.Event().wait()"
+
+
 @pytest.mark.parametrize(
-    ("cells", "expected"),
+    ("cells", "timeout", "expected"),
     [
-        (("1 + 1", "1 +"), r"page\.md:\d+: .*cell 2 failed at `1 \+`: SyntaxError: invalid syntax"),
-        (("import os\nos._exit(1)",), r"page\.md:\d+: .*cell 1 failed at `.*`: its kernel died"),
-        (("import time", "time.sleep(60)"), r"cell 2 failed at `time.*`: it ran longer than 5 s"),
-        (("1 + 1",), r"page\.md:\d+: .*No such kernel named pyhton3"),
+        (("1 + 1", "1 +"), 600, r"page\.md:\d+: .*cell 2 failed at `1 \+`: SyntaxError: invalid"),
+        (
+            ("import os\nos._exit(1)",),
+            600,
+            r"page\.md:\d+: .*cell 1 failed at `.*`: its kernel died",
+        ),
+        ((ENDLESS,), 1, r"page\.md:\d+: .*cell 1 failed at `import .*`: it ran longer than 1 s"),
+        (("1 + 1",), 600, r"page\.md:\d+: .*No such kernel named pyhton3"),
     ],
     ids=["syntax", "dead kernel", "timeout", "no kernel"],
 )
-def test_what_else_can_fail(page_site: Site, cells: tuple[str, ...], expected: str) -> None:
+def test_what_else_can_fail(
+    page_site: Site, cells: tuple[str, ...], timeout: int, expected: str
+) -> None:
     """Code that is none, a kernel that dies or is not there, a cell that does not end."""
     text = page("Page", *cells)
     if "pyhton3" in expected:
         text = text.replace("name: python3", "name: pyhton3")
     page_site.write("page", text)
-    result = page_site.build("-D", "nb_execution_timeout=5")
+    result = page_site.build("-D", f"nb_execution_timeout={timeout}")
     assert result.returncode != 0
     assert re.search(expected, result.stderr), result.stderr
     assert "Extension error" not in result.stderr
@@ -187,24 +196,7 @@ def test_the_fingerprint(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 class TestQueue:
     """Pages run side by side, the long ones first, and no longer than somebody wants them."""
 
-    @pytest.fixture(name="app")
-    def _app(self, monkeypatch: pytest.MonkeyPatch) -> Any:
-        """Return what of a Sphinx application the queue looks at, and let pages sleep."""
-        self.started: list[str] = []
-        self.together = threading.Barrier(2, timeout=10)
-        self.stopped = threading.Event()
-
-        def run(page: Page, timeout: int) -> Page:
-            self.started.append(page.docname)
-            if timeout:
-                self.together.wait()
-            elif page.docname != self.started[0]:
-                self.stopped.wait()
-            return page
-
-        monkeypatch.setattr(running, "run", run)
-        config = SimpleNamespace(nb_execution_timeout=1)
-        return SimpleNamespace(parallel=2, config=config)
+    app: Any = SimpleNamespace(parallel=2, config=SimpleNamespace(nb_execution_timeout=1))
 
     def pages(self, *lengths: int) -> list[Page]:
         """Return pages of so many cells."""
@@ -213,26 +205,54 @@ class TestQueue:
             Page(f"{n}", Path(f"{n}.md"), nbformat.v4.new_notebook(cells=cells[n])) for n in lengths
         ]
 
-    def test_side_by_side(self, app: Any) -> None:
+    def test_side_by_side(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Each waits for another to run at the same time; the first to start have most cells."""
-        ran = running.run_all(app, self.pages(1, 4, 3, 2))
+        started: list[str] = []
+        workers: list[int] = []
+        together = threading.Barrier(2)
+
+        def pool(number: int) -> ThreadPoolExecutor:
+            workers.append(number)
+            return ThreadPoolExecutor(number)
+
+        def run(page: Page, timeout: int) -> Page:
+            del timeout
+            started.append(page.docname)
+            assert workers == [2]  # Or it would wait forever.
+            together.wait()
+            return page
+
+        monkeypatch.setattr(running, "run", run)
+        monkeypatch.setattr(running, "ThreadPoolExecutor", pool)
+        ran = running.run_all(self.app, self.pages(1, 4, 3, 2))
         assert {page.docname for page in ran} == {"1", "2", "3", "4"}
-        assert set(self.started[:2]) == {"4", "3"}
+        assert set(started[:2]) == {"4", "3"}
 
     def test_who_stops_waits_for_no_more_than_what_runs(
-        self, app: Any, monkeypatch: pytest.MonkeyPatch
+        self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A build that ends early, by Ctrl-C, leaves the others alone."""
+        started: list[str] = []
+        stopped = threading.Event()
         shutdown = ThreadPoolExecutor.shutdown
 
         def stop(pool: ThreadPoolExecutor, **how: bool) -> None:
+            if not how.get("cancel_futures"):  # Now all pages may run.
+                stopped.set()
             shutdown(pool, **how)
-            self.stopped.set()
+            stopped.set()
 
+        def run(page: Page, timeout: int) -> Page:
+            del timeout
+            started.append(page.docname)
+            if page.docname != started[0]:
+                stopped.wait()
+            return page
+
+        monkeypatch.setattr(running, "run", run)
         monkeypatch.setattr(ThreadPoolExecutor, "shutdown", stop)
-        app.config.nb_execution_timeout = 0
-        ran = running.run_all(app, self.pages(*range(1, 200)))
-        assert next(ran).docname == self.started[0]
+        ran = running.run_all(self.app, self.pages(*range(1, 200)))
+        assert next(ran).docname == started[0]
         ran.close()
         # The first, and what each of two threads had begun by then.
-        assert len(self.started) <= 3
+        assert len(started) <= 3
