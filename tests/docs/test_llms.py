@@ -163,14 +163,14 @@ class TestMarkdown:
             ("<pre>```\n</pre>", "````\n```\n````"),
             (
                 TABLE,
-                "| a |  |\n| -- | -- |\n| 1 | x\\|y |",
+                "| a |  |\n| --- | --- |\n| 1 | x\\|y |",
             ),
             ("<ul><li>a</li><li><p>b</p><p>c</p></li></ul>", "- a\n- b\n\n  c"),
             ("<ol><li>a</li><li>b</li></ol>", "1. a\n2. b"),
-            ("<dl><dt>a</dt><dd><p>what it is</p></dd></dl>", "- a\n\n  what it is\n"),
+            ("<dl><dt>a</dt><dd><p>what it is</p></dd></dl>", "a\n:   what it is"),
             (
                 "<dl><dt class='sig'>f(x: <a href='t'>T</a>)</dt><dd></dd></dl>",
-                "- `f(x: T)`",
+                "`f(x: T)`",
             ),
             ("<math alttext='x^2' display='inline'><mi>x</mi></math>", "$x^2$"),
             ("<div><svg aria-label='A line.'><text>1</text></svg></div>", "[Figure: A line.]"),
@@ -178,7 +178,7 @@ class TestMarkdown:
                 "<details class='hide'><summary><p>Show</p></summary><p>text</p></details>",
                 "text",
             ),
-            ("<blockquote><p>a</p><p>b</p></blockquote>", "> a\n\n> b"),
+            ("<blockquote><p>a</p><p>b</p></blockquote>", "> a\n>\n> b"),
             ("a<hr>b<!-- c -->", "a\n\n---\n\nb"),
         ],
     )
@@ -190,4 +190,4 @@ class TestMarkdown:
         """A view is its text; where the text says nothing, the HTML is taken."""
         html = "<div class='output text_html'><table><tr><td>1</td></tr></table></div>"
         assert markdown(html, "a.html", ["a = 1"]) == "```text\na = 1\n```"
-        assert markdown(html, "a.html", ["<HTML object>"]) == "| 1 |\n| -- |"
+        assert markdown(html, "a.html", ["<HTML object>"]) == "| 1 |\n| --- |"
