@@ -4,15 +4,12 @@ Readers of e-books refuse what browsers forgive. See https://www.w3.org/TR/epub-
 validates. What a browser gets is in `finish`.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
 from sphinx.builders.epub3 import Epub3Builder
 
-from guide_site import METADATA
 from guide_site.finish import amended, expect, rewrite
 
 
@@ -67,18 +64,10 @@ class Builder(Epub3Builder):
 
 
 def choose_stylesheets(
-    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+    app: Sphinx, _pagename: str, _templatename: str, context: dict[str, Any], _doctree: Any
 ) -> None:
     """Leave out of an e-book's page the stylesheets that are a website's."""
-    del pagename, templatename, doctree
     if app.builder.name == "epub":
         context["css_files"] = [
             sheet for sheet in context["css_files"] if str(sheet.filename).endswith(STYLESHEETS)
         ]
-
-
-def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the extension with Sphinx."""
-    app.add_builder(Builder, override=True)
-    app.connect("html-page-context", choose_stylesheets, priority=900)
-    return METADATA

@@ -4,18 +4,15 @@ The links in the same line are from `notebooks`. What a page says of itself to s
 first paragraph, the question it answers.
 """
 
-from __future__ import annotations
-
 import html
 import platform
-from collections.abc import Iterator
 from importlib import metadata
 from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
 
-from guide_site import METADATA, insides
+from guide_site import insides
 from guide_site.kernels import SURROUNDINGS
 
 
@@ -28,34 +25,35 @@ LINE = "page-facts"
 
 def reading_minutes(doctree: nodes.document) -> int:
     """Return how long a page takes to read: its prose, and the code that is not folded away."""
-    words = lines = 0
-    for node in doctree.findall(nodes.Text):
-        parents = [*_parents(node)]
-        if any(insides.is_alternative(parent) for parent in parents):
-            continue
-        if any(isinstance(parent, nodes.literal_block) for parent in parents):
-            folded = any(insides.is_folded(parent) for parent in parents)
-            lines += 0 if folded else len([line for line in node.splitlines() if line.strip()])
-        elif not any(isinstance(parent, nodes.raw) for parent in parents):
-            words += len(node.split())
-    return max(1, round(words / WORDS + lines / CODE_LINES))
+    page = doctree.deepcopy()
+    for cell in page.findall(nodes.container):
+        if insides.is_folded(cell):
+            cut(cell, nodes.literal_block)
+    cut(page, insides.is_alternative)
+    cut(page, nodes.raw)
+    code = "\n".join(listing.astext() for listing in cut(page, nodes.literal_block))
+    lines = [line for line in code.splitlines() if line.strip()]
+    return max(1, round(len(page.astext().split()) / WORDS + len(lines) / CODE_LINES))
 
 
-def _parents(node: nodes.Node) -> Iterator[nodes.Element]:
-    while node.parent is not None:
-        node = node.parent
-        yield node
+def cut(page: nodes.Element, what: Any) -> list[nodes.Element]:
+    """Take all nodes of a kind out of a page, and return them."""
+    found = list(page.findall(what))
+    for node in found:
+        node.parent.remove(node)
+    return found
 
 
-def facts_lines(doctree: nodes.document) -> list[nodes.paragraph]:
-    """Return the line of facts, if the page has one."""
-    return [line for line in doctree.findall(nodes.paragraph) if LINE in line["classes"]]
+def is_line(node: nodes.Node) -> bool:
+    """Say whether a node is the line of facts."""
+    return isinstance(node, nodes.paragraph) and LINE in node["classes"]
 
 
 def facts_line(doctree: nodes.document) -> nodes.paragraph:
     """Return the line below the title, a new one if there is none yet."""
-    for line in facts_lines(doctree):
-        return line
+    for paragraph in doctree.findall(nodes.paragraph):
+        if is_line(paragraph):
+            return paragraph
     line = nodes.paragraph(classes=[LINE])
     title = next(iter(doctree.findall(nodes.title)), None)
     if title is None:  # Sphinx warns of a page without one; it is no reason to stop.
@@ -67,22 +65,8 @@ def facts_line(doctree: nodes.document) -> nodes.paragraph:
 
 def summary(doctree: nodes.document) -> str:
     """Return the first paragraph of a page: the question that it answers."""
-    for paragraph in doctree.findall(nodes.paragraph):
-        if LINE not in paragraph["classes"]:
-            return " ".join(paragraph.astext().split())
-    return ""
-
-
-def describe(
-    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
-) -> None:
-    """Give the page its description."""
-    del app, pagename, templatename
-    if doctree and (text := summary(doctree)):
-        context["metatags"] += f'<meta name="description" content="{html.escape(text)}"/>\n'
-        # The page's body is written by now. The extension for OpenGraph looks for the first words.
-        for line in facts_lines(doctree):
-            line.parent.remove(line)
+    paragraphs = (node for node in doctree.findall(nodes.paragraph) if not is_line(node))
+    return " ".join(next((paragraph.astext() for paragraph in paragraphs), "").split())
 
 
 def add_facts(app: Sphinx, doctree: nodes.document) -> None:
@@ -101,10 +85,11 @@ def add_facts(app: Sphinx, doctree: nodes.document) -> None:
     facts_line(doctree).append(nodes.inline("", text))
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the extension with Sphinx."""
-    # Before `notebooks`, which adds to the line.
-    app.connect("doctree-read", add_facts, priority=300)
-    # Before the extension for OpenGraph, which leaves a description alone.
-    app.connect("html-page-context", describe, priority=400)
-    return METADATA
+def describe(
+    _app: Sphinx, _pagename: str, _templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Give the page its description."""
+    if doctree and (text := summary(doctree)):
+        context["metatags"] += f'<meta name="description" content="{html.escape(text)}"/>\n'
+        # The page's body is written by now. The extension for OpenGraph looks for the first words.
+        cut(doctree, is_line)

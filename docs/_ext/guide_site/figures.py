@@ -5,8 +5,6 @@ text colour, its paper the page's. The notebook keeps the drawing as Matplotlib 
 white. Drawings of this package's views have the theme's colours from the start and are not touched.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 import xml.etree.ElementTree as ET
@@ -14,11 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
-from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
-
-from guide_site import METADATA
 
 
 logger = logging.getLogger(__name__)
@@ -31,8 +26,7 @@ INK, PAPER = "#000000", "#ffffff"
 
 def declarations(rules: str) -> dict[str, str]:
     """Return what a piece of CSS declares: `fill: none; stroke: red` as attributes."""
-    pairs = (rule.partition(":") for rule in rules.split(";") if rule.strip())
-    return {name.strip(): value.strip() for name, _, value in pairs}
+    return dict(re.findall(r"([\w-]+)\s*:\s*([^;]*[^;\s])", rules))
 
 
 def themed(svg: str, alt: str) -> str:
@@ -40,21 +34,16 @@ def themed(svg: str, alt: str) -> str:
     root = ET.fromstring(svg)  # noqa: S314 - our own.
     # Several drawings on a page must not answer to each other's references.
     prefix = f"f{hashlib.sha256(svg.encode()).hexdigest()[:8]}-"
-    inherited: dict[str, str] = {}
+    # One rule for everything in the drawing, `*{…}`: as attributes it needs no stylesheet, which
+    # the security policy of the page would have to know.
+    rule = declarations(root.findtext(f".//{SVG}style", "").strip("*{} \n"))
     for element in list(root.iter()):
-        for child in list(element):
-            if child.tag == f"{SVG}style":
-                # One rule for everything in the drawing, `*{…}`: as attributes it needs no
-                # stylesheet, which the security policy of the page would have to know.
-                inherited = declarations((child.text or "").partition("{")[2].partition("}")[0])
-            if child.tag in (f"{SVG}style", f"{SVG}metadata"):
-                element.remove(child)
-        attributes = {name: drawn(name, v, prefix) for name, v in styled(element).items()}
-        element.attrib.clear()
-        element.attrib.update(attributes)
-    for name in ("width", "height"):
-        root.attrib.pop(name, None)
-    root.attrib.update({"class": "figure", "role": "img", "aria-label": alt, **inherited})
+        for child in [*element.findall(f"{SVG}style"), *element.findall(f"{SVG}metadata")]:
+            element.remove(child)
+        element.attrib = {name: drawn(name, v, prefix) for name, v in styled(element).items()}
+    size = {"width", "height"}
+    root.attrib = {name: value for name, value in root.attrib.items() if name not in size}
+    root.attrib |= {"class": "figure", "role": "img", "aria-label": alt, **rule}
     return ET.tostring(root, encoding="unicode")
 
 
@@ -98,9 +87,3 @@ class InlineFigures(SphinxPostTransform):
             if "currentColor" not in drawing or re.search(rf"{INK}\b|<style|\sstyle=", drawing):
                 logger.warning("a figure has colours of its own", location=node, type="figures")
             node.replace_self(nodes.raw("", drawing, format="html"))
-
-
-def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the extension with Sphinx."""
-    app.add_post_transform(InlineFigures)
-    return METADATA

@@ -5,22 +5,17 @@ amendment must match somewhere on the site, or the build warns; to amend a page 
 nothing. What an e-book needs is in `epub`.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 from xml.sax.saxutils import escape
 
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.util import logging
-
-from guide_site import METADATA
 
 
 logger = logging.getLogger(__name__)
@@ -69,6 +64,7 @@ POLICY = re.compile(
     r'(<meta charset=[^>]*>)(?:<meta http-equiv="Content-Security-Policy"[^>]*>)?', re.IGNORECASE
 )
 INLINE = re.compile(r"<(script|style)\b([^>]*)>(.*?)</\1>", re.DOTALL)
+SHIPPED = "img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'"
 
 Amendments = dict[str, tuple[str, str]]
 
@@ -92,16 +88,9 @@ def policy(page: str) -> tuple[str, Counter[str]]:
         if text and " src=" not in attributes:
             digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
             sources[tag].add(f" 'sha256-{digest}'")
-    lines = [
-        "default-src 'none'",
-        *(f"{tag}-src 'self'{''.join(sorted(found))}" for tag, found in sources.items()),
-        "img-src 'self' data:",
-        "font-src 'self'",
-        "connect-src 'self'",
-        "form-action 'self'",
-        "base-uri 'none'",
-    ]
-    return "; ".join(lines), Counter({f"inline {tag}": len(s) for tag, s in sources.items()})
+    inline = (f"{tag}-src 'self'{''.join(sorted(found))}" for tag, found in sources.items())
+    rules = f"default-src 'none'; {'; '.join(inline)}; {SHIPPED}; base-uri 'none'"
+    return rules, Counter({f"inline {tag}": len(found) for tag, found in sources.items()})
 
 
 def secured(page: str, name: str) -> tuple[str, Counter[str]]:
@@ -145,7 +134,7 @@ def expect(config: Config, matches: Counter[str]) -> None:
 
 
 def finish(app: Sphinx, error: Exception | None) -> None:
-    """Amend the pages and write the sitemap."""
+    """Amend the pages, and write the sitemap where the build knows its address."""
     if error or app.builder.name != "html":
         return
 
@@ -159,33 +148,18 @@ def finish(app: Sphinx, error: Exception | None) -> None:
         return page, matches
 
     expect(app.config, rewrite(Path(app.outdir), "*.html", change))
-    write_sitemap(app)
-
-
-def write_sitemap(app: Sphinx) -> None:
-    """Write a sitemap for search engines, where the build knows its address.
-
-    See https://www.sitemaps.org. The library for it starts a process by a fork, which may hang
-    while JAX's threads run.
-    """
     path = Path(app.outdir, "sitemap.xml")
-    base = app.config.html_baseurl
     path.unlink(missing_ok=True)  # A build before may have had an address.
-    if base:
-        addresses = [base + app.builder.get_target_uri(page) for page in sorted(app.env.found_docs)]
-        path.write_text(sitemap(addresses), "utf-8")
+    if base := app.config.html_baseurl:
+        pages = sorted(app.env.found_docs)
+        path.write_text(sitemap(base + app.builder.get_target_uri(page) for page in pages), "utf-8")
 
 
-def sitemap(addresses: list[str]) -> str:
-    """Return a sitemap of pages."""
+def sitemap(addresses: Iterable[str]) -> str:
+    """Return a sitemap of pages for search engines: https://www.sitemaps.org.
+
+    The library for it starts a process by a fork, which may hang while JAX's threads run.
+    """
     urls = "".join(f"<url><loc>{escape(address)}</loc></url>\n" for address in addresses)
     opening = '<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">'
     return f'<?xml version="1.0" encoding="utf-8"?>\n{opening}\n{urls}</urlset>\n'
-
-
-def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the extension with Sphinx."""
-    # The amendments that this site has nothing for.
-    app.add_config_value("amendments_unused", [], "", types=frozenset({list}))
-    app.connect("build-finished", finish, priority=900)  # When nothing writes a page any more.
-    return METADATA

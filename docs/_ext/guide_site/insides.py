@@ -4,28 +4,25 @@ Only this module imports such things; the other modules ask it. Where one is mis
 stops with the name of the package, its version, and the version that is known to work (`inside`).
 Nothing that is documented belongs here.
 
-In this module:
+In this module, with what stops the build:
 
 * MyST-NB's `create_nb_reader`, and the settings that it keeps in Sphinx's environment: to run a
-  page, its cells must be those that MyST-NB will look for. Missing: the build stops.
+  page, its cells must be those that MyST-NB will look for. One that is missing.
 * MyST-NB's metadata `kernelspec` of a page, its node attributes `nb_element`, `mime_type` and
-  `classes`, the class of an output in HTML, and the metadata `scrapbook` of what a cell glued: to
-  tell executed pages, folded cells and the alternatives of an output. An executed page without
-  cells, or with another number of outputs in its HTML, stops the build; the rest is tried in
+  `classes`, the class of an output in HTML, and the metadata `scrapbook` of what a cell glued. An
+  executed page without cells, or with another number of outputs in its HTML; the rest is tried in
   tests/docs/test_insides.py.
-* jupyter-cache's key, which knows nothing of outputs, and the engine of its database: what is kept
-  must be found again. Another key, or a missing attribute: the build stops.
-* sphinx-codeautolink's `env.sphinx_codeautolink_transforms`: what it knows of each page. Missing,
-  or without the pages that were read: the build stops.
-* BeautifulSoup's `DEFAULT_PRESERVE_WHITESPACE_TAGS`: an example that loses its spaces stops the
-  build.
-* Sphinx's order of pages, `env.collect_relations`. Missing: the build stops.
-* The index entries that Sphinx's search has, `builder.indexer._index_entries`: pages that are not
-  written again would lose theirs. Missing: the build stops.
+* jupyter-cache's key, which knows nothing of outputs, and the engine of its database. What was kept
+  and is not found, or a missing attribute.
+* sphinx-codeautolink's `env.sphinx_codeautolink_transforms`: what it knows of each page. One that
+  is missing, or without a page that was read.
+* BeautifulSoup's `DEFAULT_PRESERVE_WHITESPACE_TAGS`. An example that loses its spaces.
+* Sphinx's order of pages, `env.collect_relations`, and the index entries that its search has,
+  `builder.indexer._index_entries`. One that is missing.
 * Names in the script of Sphinx's search that _static/search.js replaces or reads, and the order of
-  what a search finds. Missing: the build stops; tests/browser searches.
+  what a search finds. One that is missing; tests/browser searches.
 * The module that JAX's types name as theirs, which _kernel/ipython_kernel_config.py prints without
-  colours. Another one: the build stops.
+  colours. Another one.
 
 Elsewhere, since each changes nothing but the text of pages:
 
@@ -39,8 +36,6 @@ Elsewhere, since each changes nothing but the text of pages:
   tests/docs/test_incremental.py counts.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from importlib import metadata
@@ -53,8 +48,6 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
-
-from guide_site import METADATA
 
 
 # The versions with which all of this was tried.
@@ -70,13 +63,9 @@ KNOWN = {
 
 def missing(package: str, what: str) -> ExtensionError:
     """Return the error that names a package in which something is not as this site needs it."""
-    try:
-        installed = metadata.version(package)
-    except metadata.PackageNotFoundError:
-        installed = "(which is not installed)"
     return ExtensionError(
-        f"{package} {installed} is not as this site needs it: {what}. It works with {package}"
-        f" {KNOWN[package]}; docs/_ext/guide_site/insides.py says what for"
+        f"{package} {metadata.version(package)} is not as this site needs it: {what}. It works with"
+        f" {package} {KNOWN[package]}; docs/_ext/guide_site/insides.py says what for"
     )
 
 
@@ -130,32 +119,27 @@ def take_glued(executed: Any) -> dict[str, str]:
     return glued
 
 
-def is_folded(node: nodes.Element) -> bool:
+def is_folded(node: nodes.Node) -> bool:
     """Say whether a part of a page is folded away until a reader opens it."""
-    classes: list[str] = node.get("classes", [])
-    return any("hide" in name for name in classes)
+    return isinstance(node, nodes.Element) and any("hide" in name for name in node["classes"])
 
 
-def is_alternative(node: nodes.Element) -> bool:
+def is_alternative(node: nodes.Node) -> bool:
     """Say whether a part of an output stands beside a better one, which is shown."""
-    kinds = [
-        child.get("mime_type") for child in node.parent or () if isinstance(child, nodes.Element)
-    ]
-    return node.get("mime_type") == "text/plain" and len(kinds) > 1
+    is_plain = isinstance(node, nodes.container) and node.get("mime_type") == "text/plain"
+    return is_plain and len(alternatives(node.parent)) > 1
+
+
+def alternatives(output: nodes.Element) -> dict[str, str]:
+    """Return the text of all that stands for an output, by its kind."""
+    parts = [part for part in output.children if isinstance(part, nodes.container)]
+    return {part["mime_type"]: part.astext() for part in parts if "mime_type" in part}
 
 
 def plain_outputs(doctree: nodes.document, body: str) -> list[str]:
     """Return the plain text of each output that the page's HTML, `body`, shows as HTML."""
-    bundles = [
-        {
-            child["mime_type"]: child.astext()
-            for child in node.children
-            if isinstance(child, nodes.Element)
-        }
-        for node in doctree.findall(nodes.container)
-        if node.get("nb_element") == "mime_bundle"
-    ]
-    texts = [bundle.get("text/plain", "<>") for bundle in bundles if "text/html" in bundle]
+    outputs = [alternatives(node) for node in doctree.findall(nodes.container)]
+    texts = [output.get("text/plain", "<>") for output in outputs if "text/html" in output]
     if len(texts) != body.count('class="output text_html"'):
         raise missing("myst-nb", "the class `output text_html` of an output")
     return texts
@@ -188,9 +172,8 @@ class Outputs:
 
     def executed(self, source: Any) -> Any:
         """Return a page's notebook with its outputs, or None if it has none."""
-        return (
-            None if self.facts(source) is None else self.cache.merge_match_into_notebook(source)[1]
-        )
+        has_run = self.facts(source) is not None
+        return self.cache.merge_match_into_notebook(source)[1] if has_run else None
 
     def keep(self, source: Any, executed: Any, path: Path, facts: dict[str, Any]) -> None:
         """Keep what a page has printed, in the place of what it printed before."""
@@ -303,11 +286,10 @@ def check_jaxprs() -> None:
             raise missing("jax", f"{kind.__name__} is in {kind.__module__}, not in jax._src.core")
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the extension with Sphinx."""
+def setup(app: Sphinx) -> None:
+    """Check all that can be checked at once, and tell Sphinx when to ask for the rest."""
     keep_indentation()
     check_jaxprs()
     app.connect("builder-inited", keep_code_links, priority=600)  # After sphinx-codeautolink.
     app.connect("env-updated", check_code_links)
     app.connect("build-finished", check_search)
-    return METADATA

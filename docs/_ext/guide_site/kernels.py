@@ -4,21 +4,17 @@ How pages are run is in `running`. See
 https://myst-nb.readthedocs.io/en/latest/computation/execute.html for what MyST-NB does.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import platform
 import shutil
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
 import vmapguide
-from guide_site import METADATA
 
 
 DOCS = Path(__file__).parent.parent.parent
@@ -68,10 +64,3 @@ def prepare_kernels(app: Sphinx) -> None:
     os.environ.update(SURROUNDINGS, IPYTHONDIR=str(profile.parent))
     if os.environ.get("CI"):
         shutil.rmtree(app.config.nb_execution_cache_path, ignore_errors=True)
-
-
-def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the extension with Sphinx."""
-    app.connect("config-inited", set_cache_path)
-    app.connect("builder-inited", prepare_kernels)
-    return METADATA

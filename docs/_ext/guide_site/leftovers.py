@@ -6,23 +6,19 @@ a build wrote before Ctrl-C stopped it. In both cases what was written is thrown
 are read again. What they printed is in the cache, so none runs again.
 """
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
-from typing import Any
 
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
-from guide_site import METADATA, notebooks
+from guide_site import notebooks
 
 
 def start_over(
-    app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
+    app: Sphinx, env: BuildEnvironment, _added: set[str], _changed: set[str], removed: set[str]
 ) -> list[str]:
     """Throw away what was written if a page is gone or the last build was stopped."""
-    del added, changed
     mark = Path(app.doctreedir, "unfinished")
     stopped = mark.exists()
     mark.touch()
@@ -40,10 +36,3 @@ def finished(app: Sphinx, error: Exception | None) -> None:
     """Note that this build was not stopped."""
     if not error:
         Path(app.doctreedir, "unfinished").unlink(missing_ok=True)
-
-
-def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the extension with Sphinx."""
-    app.connect("env-get-outdated", start_over)
-    app.connect("build-finished", finished, priority=999)
-    return METADATA

@@ -4,14 +4,12 @@ See https://llmstxt.org. Every page is taken from its HTML as it is written, so 
 is in the text; `markdown` turns the one into the other.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
 
-from guide_site import METADATA, insides
+from guide_site import insides
 from guide_site.facts import summary
 from guide_site.markdown import markdown
 
@@ -28,10 +26,9 @@ def kept(app: Sphinx, docname: str) -> Path:
 
 
 def keep(
-    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+    app: Sphinx, pagename: str, _templatename: str, context: dict[str, Any], doctree: Any
 ) -> None:
     """Keep a page's line in the index, and below it the page."""
-    del templatename
     if not doctree or app.builder.name != "html":
         return
     page = app.env.get_doctree(pagename)
@@ -54,10 +51,3 @@ def write(app: Sphinx, error: Exception | None) -> None:
     Path(app.outdir, "llms.txt").write_text(f"{title}> {ABOUT}\n\n{lines}", "utf-8")
     texts = "\n\n\n".join(page.partition("\n")[2] for page in pages)
     Path(app.outdir, "llms-full.txt").write_text(f"{title}{ABOUT}\n\n\n{texts}\n", "utf-8")
-
-
-def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the extension with Sphinx."""
-    app.connect("html-page-context", keep, priority=900)  # When nothing changes the body any more.
-    app.connect("build-finished", write)
-    return METADATA

@@ -3,19 +3,13 @@
 Browsers draw MathML themselves: a page with formulas loads no script and asks no other server.
 """
 
-from __future__ import annotations
-
 import html
 import xml.etree.ElementTree as ET
-from typing import Any
 
 from docutils import nodes
 from latex2mathml.converter import convert
-from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.writers.html5 import HTML5Translator
-
-from guide_site import METADATA
 
 
 logger = logging.getLogger(__name__)
@@ -63,9 +57,3 @@ def visit_math_block(self: HTML5Translator, node: nodes.math_block) -> None:
     )
     self.body.append(f"{mathml(node)}</div>\n")
     raise nodes.SkipNode
-
-
-def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the extension with Sphinx."""
-    app.add_html_math_renderer("mathml", (visit_math, None), (visit_math_block, None))
-    return METADATA

@@ -7,8 +7,6 @@ If the build knows its repository on GitHub, the page also opens in Colab, from 
 `notebooks` that .github/workflows/ci.yml fills.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path
@@ -19,7 +17,7 @@ from docutils import nodes
 from sphinx.addnodes import download_reference
 from sphinx.application import Sphinx
 
-from guide_site import METADATA, insides
+from guide_site import insides
 from guide_site.facts import facts_line
 
 
@@ -58,13 +56,6 @@ def folder(app: Sphinx) -> Path:
     return Path(app.outdir).parent / "notebooks"
 
 
-def executed(app: Sphinx, docname: str) -> Any:
-    """Return a page's notebook with what its cells print, or None if it has not run."""
-    if not insides.is_executed(app.env, docname) or app.config.nb_execution_mode != "cache":
-        return None
-    return insides.Outputs(app).executed(insides.notebook(app.env, docname))
-
-
 def readable(notebook: Any, repository: str) -> Any:
     """Return an executed notebook as its readers get it."""
     numbers = insides.take_glued(notebook)
@@ -85,9 +76,11 @@ def add_download(app: Sphinx, doctree: nodes.document) -> None:
     """Write the page's notebook and link to it."""
     docname = app.env.docname
     # The landing page and the pages about this build are for here alone.
-    if docname == app.config.root_doc or docname.startswith("project/"):
+    for_here = docname == app.config.root_doc or docname.startswith("project/")
+    in_cache = insides.is_executed(app.env, docname) and app.config.nb_execution_mode == "cache"
+    if for_here or not in_cache:
         return
-    notebook = executed(app, docname)
+    notebook = insides.Outputs(app).executed(insides.notebook(app.env, docname))
     if notebook is None:
         return
     repository = app.config.notebooks_repository
@@ -97,27 +90,12 @@ def add_download(app: Sphinx, doctree: nodes.document) -> None:
     if not target.exists() or target.read_text("utf-8") != text:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, "utf-8")
-    link = download_reference(reftarget="/" + os.path.relpath(target, app.srcdir))
-    link += nodes.inline("", "Download this page as a notebook")
-    links: list[nodes.Element] = [link]
+    place = "/" + os.path.relpath(target, app.srcdir)
+    words = nodes.inline("", "Download this page as a notebook")
+    links: list[nodes.Element] = [download_reference("", "", words, reftarget=place)]
     if on_github := GITHUB.fullmatch(repository):
         address = COLAB.format(name=on_github["name"], docname=docname)
         links.append(nodes.reference("", "Open in Colab", refuri=address))
     line = facts_line(doctree)
     for each in links:
         line += nodes.inline("", " · " if line.children else "", each, classes=["on-screen"])
-
-
-def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the extension with Sphinx."""
-    # A setting of its own: another one means that pages are read again, where options of the theme
-    # let them only be written.
-    app.add_config_value(
-        "notebooks_repository",
-        lambda config: config.html_theme_options.get("source_repository", ""),
-        "env",
-        types=frozenset({str}),
-    )
-    # Before Sphinx collects the files that a page lets download.
-    app.connect("doctree-read", add_download, priority=400)
-    return METADATA

@@ -5,8 +5,6 @@ files and not pages, in alphabetical order, and says with an emoji whether a pag
 box where no font has it.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Iterable
 from typing import Any
@@ -17,83 +15,64 @@ from sphinx.environment import BuildEnvironment
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
-from guide_site import METADATA, insides, running
+from guide_site import insides, running
 
 
 HEAD = ("Page", "Ran", "Seconds", "Result")
 MARK = "run-times"
 
 
-class Placeholder(nodes.General, nodes.Element):
-    """Where the table will stand, once all pages have been read."""
-
-
 class RunTimes(SphinxDirective):
-    """The directive: it leaves a placeholder, and a mark on the page."""
+    """The directive: it leaves an empty table, and a mark on the page."""
 
     def run(self) -> list[nodes.Node]:
-        """Return what stands in the directive's place."""
+        """Return what stands in the directive's place until all pages have been read."""
         self.env.metadata[self.env.docname][MARK] = True
-        return [Placeholder()]
+        return [nodes.table(classes=[MARK, "colwidths-auto"])]
 
 
 class Table(SphinxPostTransform):
-    """Put the table in the placeholder's place."""
+    """Fill the table."""
 
     default_priority = 7
 
-    def run(self, **kwargs: Any) -> None:
+    def run(self, **_: Any) -> None:
         """Edit the page."""
-        del kwargs
-        for placeholder in list(self.document.findall(Placeholder)):
-            placeholder.replace_self(table([self.linked(*row) for row in rows(self.env)]))
+        for table in self.document.findall(nodes.table):
+            if MARK in table["classes"]:
+                body = [self.linked(*cells) for cells in rows(self.env)]
+                columns = [nodes.colspec(colwidth=1) for _ in HEAD]
+                head = nodes.thead("", row(map(nodes.Text, HEAD)))
+                parts = (*columns, head, nodes.tbody("", *body))
+                table.append(nodes.tgroup("", *parts, cols=len(HEAD)))
 
-    def linked(self, docname: str, title: str, *texts: str) -> list[nodes.Node]:
+    def linked(self, docname: str, title: str, *texts: str) -> nodes.row:
         """Return a row of the table, which begins with a link to the page."""
         address = self.app.builder.get_relative_uri(self.env.docname, docname)
         link = nodes.reference("", "", nodes.inline("", title), refuri=address, internal=True)
-        return [link, *map(nodes.Text, texts)]
+        return row([link, *map(nodes.Text, texts)])
+
+
+def row(cells: Iterable[nodes.Node]) -> nodes.row:
+    """Return a row of a table."""
+    return nodes.row("", *(nodes.entry("", nodes.paragraph("", "", cell)) for cell in cells))
 
 
 def rows(env: BuildEnvironment) -> list[tuple[str, ...]]:
     """Return the name, title, time, seconds and result of every page that ran, in their order."""
-    known = running.runs(env)
     found: list[tuple[str, ...]] = []
-    for docname in filter(known.__contains__, insides.in_order(env)):
-        facts = known[docname]
-        ran = dt.datetime.fromtimestamp(facts["ran"], dt.UTC)
-        result = "failed" if facts["failure"] else "passed"
-        seconds = f"{facts['seconds']:.1f}"
-        title = env.titles[docname].astext()
-        found.append((docname, title, f"{ran:%Y-%m-%d %H:%M} UTC", seconds, result))
+    for docname in insides.in_order(env):
+        if facts := running.runs(env).get(docname):
+            ran = dt.datetime.fromtimestamp(facts["ran"], dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
+            result = "failed" if facts["failure"] else "passed"
+            title = env.titles[docname].astext()
+            found.append((docname, title, ran, f"{facts['seconds']:.1f}", result))
     return found
 
 
-def table(body: Iterable[list[nodes.Node]]) -> nodes.table:
-    """Return a table."""
-
-    def row(cells: Iterable[nodes.Node]) -> nodes.row:
-        return nodes.row("", *(nodes.entry("", nodes.paragraph("", "", c)) for c in cells))
-
-    columns = [nodes.colspec(colwidth=1) for _ in HEAD]
-    headings = nodes.thead("", row(map(nodes.Text, HEAD)))
-    group = nodes.tgroup("", *columns, headings, nodes.tbody("", *map(row, body)), cols=len(HEAD))
-    return nodes.table("", group, classes=["colwidths-auto"])
-
-
-def update(app: Sphinx, env: BuildEnvironment) -> list[str]:
+def update(_app: Sphinx, env: BuildEnvironment) -> list[str]:
     """Write the pages with a table anew when there is something else to show."""
-    del app
     before, vars(env)["run_times"] = vars(env).get("run_times"), rows(env)
     if before == vars(env)["run_times"]:
         return []
     return [name for name in env.found_docs if MARK in env.metadata[name]]
-
-
-def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the extension with Sphinx."""
-    app.add_node(Placeholder)
-    app.add_directive(MARK, RunTimes)
-    app.add_post_transform(Table)
-    app.connect("env-updated", update)
-    return METADATA

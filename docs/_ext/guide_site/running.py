@@ -10,13 +10,11 @@ and runs again next time. What a kernel inherits is in `kernels`, what is shown 
 `run_times`.
 """
 
-from __future__ import annotations
-
 import logging as python_logging
 import re
 import time
-from collections.abc import Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -30,7 +28,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 from sphinx.util.display import status_iterator
 
-from guide_site import METADATA, insides
+from guide_site import insides
 
 
 logger = logging.getLogger(__name__)
@@ -68,27 +66,16 @@ def runs(env: BuildEnvironment) -> dict[str, dict[str, Any]]:
     return cast("dict[str, dict[str, Any]]", vars(env).setdefault("page_runs", {}))
 
 
-def pages(env: BuildEnvironment, docnames: list[str]) -> Iterator[Page]:
-    """Yield the pages that have cells to run, as MyST-NB will read them."""
-    for docname in docnames:
-        if notebook := insides.notebook(env, docname):
-            yield Page(docname, Path(env.doc2path(docname)), notebook)
-
-
 def run(page: Page, timeout: int) -> Page:
     """Run a page's cells in a kernel of its own; what they print is put into its notebook."""
 
-    def started(cell: Any, cell_index: int) -> None:
-        del cell
+    def started(cell_index: int, **_: Any) -> None:
         page.cell = cell_index
 
-    async def failed(cell: Any, cell_index: int, execute_reply: Any) -> None:
-        del cell_index, execute_reply
+    async def failed(cell: Any, **_: Any) -> None:
         if "raises-exception" not in cell.metadata.get("tags", ()):
-            asked = {"line": WHERE}
-            reply = await client.kc.execute(
-                "", silent=True, user_expressions=asked, reply=True, timeout=timeout
-            )
+            question = {"silent": True, "user_expressions": {"line": WHERE}}
+            reply = await client.kc.execute("", reply=True, timeout=timeout, **question)
             answer = reply["content"].get("user_expressions", {}).get("line", {})
             page.line = int(answer.get("data", {}).get("text/plain", 1))
 
@@ -156,12 +143,13 @@ def run_pages(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     with FileLock(path.with_suffix(".lock")):
         outputs = insides.Outputs(app)
         todo = []
-        for page in pages(env, docnames):
-            facts = outputs.facts(page.notebook)
-            if facts is None or facts.get("failure", True):
-                todo.append(page)
-            else:
-                known[page.docname] = facts
+        for docname in docnames:
+            notebook = insides.notebook(env, docname)
+            facts = notebook and outputs.facts(notebook)
+            if facts and not facts.get("failure", True):
+                known[docname] = facts
+            elif notebook:
+                todo.append(Page(docname, Path(env.doc2path(docname)), notebook))
         for page in run_all(app, todo):
             facts = {"ran": time.time(), "seconds": page.seconds, "failure": page.failure}
             source = insides.notebook(env, page.docname)
@@ -184,18 +172,12 @@ def run_all(app: Sphinx, todo: list[Page]) -> Generator[Page, None, None]:
                 as_completed(futures),
                 "running pages... ",
                 length=len(futures),
-                stringify_func=shown,
+                stringify_func=lambda done: "{0.docname} ({0.seconds:.1f} s)".format(done.result()),
             ):
                 yield future.result()
         finally:
             # Who presses Ctrl-C waits for the pages that run, and not for all the others.
             pool.shutdown(wait=False, cancel_futures=True)
-
-
-def shown(future: Future[Page]) -> str:
-    """Return what the progress says of a page."""
-    page = future.result()
-    return f"{page.docname} ({page.seconds:.1f} s)"
 
 
 def warn(page: Page) -> None:
@@ -207,14 +189,6 @@ def warn(page: Page) -> None:
     logger.warning(message, number, code, page.failure, location=location, type="execution")
 
 
-def outdated(app: Sphinx, env: BuildEnvironment, *_: set[str]) -> list[str]:
+def outdated(_app: Sphinx, env: BuildEnvironment, *_: set[str]) -> list[str]:
     """Read what failed last time again. Sphinx would keep it, and pass."""
-    del app
     return [name for name, facts in runs(env).items() if facts["failure"]]
-
-
-def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the extension with Sphinx."""
-    app.connect("env-get-outdated", outdated)
-    app.connect("env-before-read-docs", run_pages)
-    return METADATA

@@ -9,8 +9,6 @@ Sphinx forgets the entries of a page when it writes others alone, those of the g
 (`IndexBuilder.load` does not read them back). So they are kept with what it knows of the page.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from typing import Any
@@ -21,7 +19,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.index_entries import split_index_msg
 
-from guide_site import METADATA, insides
+from guide_site import insides
 
 
 logger = logging.getLogger(__name__)
@@ -83,10 +81,3 @@ def complete(app: Sphinx) -> Iterable[tuple[str, dict[str, Any], str]]:
         entries.clear()
         entries.update(kept | {name: written[name] for name in kept if name in written})
     return ()
-
-
-def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the extension with Sphinx."""
-    app.connect("doctree-read", read)
-    app.connect("html-collect-pages", complete)
-    return METADATA

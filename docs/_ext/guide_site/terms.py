@@ -5,8 +5,6 @@ so it needs no script; one in site.js takes it away on Escape
 (https://www.w3.org/WAI/WCAG22/Understanding/content-on-hover-or-focus).
 """
 
-from __future__ import annotations
-
 import html
 from typing import Any
 
@@ -15,8 +13,6 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.writers.html5 import HTML5Translator
-
-from guide_site import METADATA
 
 
 class TermLink(nodes.reference):
@@ -29,21 +25,18 @@ class Definitions(SphinxPostTransform):
     default_priority = 20  # After references have been resolved.
     builders = ("html",)
 
-    def run(self, **kwargs: Any) -> None:
+    def run(self, **_: Any) -> None:
         """Edit the page."""
-        del kwargs
-        here = self.env.docname
         definitions = {
-            f"{self.app.builder.get_relative_uri(here, page)}#{anchor}": definition
+            f"{self.app.builder.get_relative_uri(self.env.docname, page)}#{anchor}": definition
             for (page, anchor), definition in vars(self.env)["glossary"].items()
         }
         for number, link in enumerate(list(self.document.findall(nodes.reference))):
             address = link.get("refuri") or f"#{link.get('refid')}"
             if definition := definitions.get(address):
-                identifier = f"definition-{number}"
-                explained = TermLink("", "", *link.children, refuri=address)
+                told = {"definition": definition, "identifier": f"definition-{number}"}
+                explained = TermLink("", "", *link.children, refuri=address, **told)
                 explained.update_basic_atts(link)
-                explained["definition"], explained["identifier"] = definition, identifier
                 link.replace_self(explained)
 
 
@@ -75,16 +68,7 @@ def glossary(env: BuildEnvironment) -> dict[tuple[str, str], str]:
     }
 
 
-def update(app: Sphinx, env: BuildEnvironment) -> list[str]:
+def update(_app: Sphinx, env: BuildEnvironment) -> list[str]:
     """Keep the glossary, and write all pages anew when it has changed: they repeat it."""
-    del app
     before, vars(env)["glossary"] = vars(env).get("glossary"), glossary(env)
     return [] if vars(env)["glossary"] == before else sorted(env.found_docs)
-
-
-def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the extension with Sphinx."""
-    app.add_node(TermLink, html=(visit_term_link, depart_term_link))
-    app.add_post_transform(Definitions)
-    app.connect("env-updated", update)
-    return METADATA
