@@ -29,8 +29,8 @@ def reading_minutes(doctree: nodes.document) -> int:
     for cell in page.findall(nodes.container):
         if insides.is_folded(cell):
             cut(cell, nodes.literal_block)
-    cut(page, insides.is_alternative)
-    cut(page, nodes.raw)
+    for unread in (insides.is_alternative, nodes.raw, nodes.image):
+        cut(page, unread)
     code = "\n".join(listing.astext() for listing in cut(page, nodes.literal_block))
     lines = [line for line in code.splitlines() if line.strip()]
     return max(1, round(len(page.astext().split()) / WORDS + len(lines) / CODE_LINES))
