@@ -199,8 +199,15 @@ class TestMistakes:
         reader, writer = os.pipe()
         os.close(reader)
         command = [sys.executable, "-m", "vmapguide", *NEURON]
+        # As in a shell: the output waits in a buffer.
+        environment = {name: os.environ[name] for name in os.environ if name != "PYTHONUNBUFFERED"}
         result = subprocess.run(
-            command, check=False, stdout=writer, stderr=subprocess.PIPE, text=True
+            command,
+            check=False,
+            env=environment,
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         os.close(writer)
         assert (result.returncode, result.stderr) == (0, "")

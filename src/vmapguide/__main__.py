@@ -81,6 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(json.dumps(explanation.to_dict(), indent=2))
         else:
             print(_text(explanation))
+        # What is printed may wait in a buffer. A reader that has gone is to be noticed here.
+        sys.stdout.flush()
     except UsageError as error:
         print(f"vmapguide: error: {error}", file=sys.stderr)
         return 2

@@ -40,7 +40,7 @@ def missing(page: Tag, address: str, text: str) -> list[str]:
     views = [view.extract() for view in page.select(".output.text_html")]
     return [
         *(f"listing: {listing}" for listing in listings(page) if listing not in flush(text)),
-        *(f"word of a view: {word}" for word in words(views) if word not in text),
+        *(f"word of a view: {word}" for word in words(views) if not has_word(text, word)),
         *(f"row: {row}" for row in rows(page) if row not in squeezed(text)),
         *(f"link: {link}" for link in links(page, address) if link not in text.translate(ANGLES)),
         *(f"paragraph: {line}" for line in paragraphs(page) if line not in squeezed(text)),
@@ -71,6 +71,12 @@ def words(views: list[Tag]) -> Iterator[str]:
         for folded in view.select(".vg-long, .vg-more, .vg-inner, thead, svg"):
             folded.extract()
         yield from re.findall(r"\w+", view.get_text(" "))
+
+
+def has_word(text: str, word: str) -> bool:
+    """Say whether a view as text has a word, in one piece or broken at the end of a column."""
+    breaks = (rf"{word[:end]}(?=\s)[\s\S]*(?<=\s){word[end:]}" for end in range(1, len(word)))
+    return word in text or any(re.search(broken, text) for broken in breaks)
 
 
 def rows(page: Tag) -> Iterator[str]:
