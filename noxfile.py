@@ -37,8 +37,8 @@ LIGHTHOUSE = "@lhci/cli@0.15"
 # -T: the traceback of a failing extension is shown whole. -j: one process a core.
 SPHINX = ["-n", "-W", "-T", "--keep-going", "-j", "auto"]
 
-# One process a core, each takes the next test; tests of one group stay together.
-PARALLEL = ["-n", "auto", "--dist", "loadgroup"]
+# One process a core. The tests of a file stay together: what they need in common is made once.
+PARALLEL = ["-n", "auto", "--dist", "loadfile"]
 
 
 def pins(path: Path) -> set[str]:
@@ -115,7 +115,9 @@ def lab(session: nox.Session) -> None:
 def run_unit(session: nox.Session) -> None:
     """Run the package's tests, without Sphinx and without the slow ones."""
     install(session, "unit")
-    session.run("pytest", *PARALLEL, "-m", "not slow", "--ignore", "tests/docs", *session.posargs)
+    # Here nothing that tests have in common takes long: who is done takes tests from the others.
+    parallel = [*PARALLEL, "--dist", "worksteal"]
+    session.run("pytest", *parallel, "-m", "not slow", "--ignore", "tests/docs", *session.posargs)
 
 
 def run_tests(session: nox.Session) -> None:
@@ -162,9 +164,9 @@ for version in PYTHONS:
 
 @nox.session(default=False)
 def slow(session: nox.Session) -> None:
-    """Run the tests that take long: random programs, and a sample of JAX's own test calls."""
-    install(session, "unit")
-    session.run("pytest", *PARALLEL, "-m", "slow", "--ignore", "tests/docs", *session.posargs)
+    """Run the tests that take long: random programs, JAX's own test calls, all notebooks."""
+    install(session, "test")
+    session.run("pytest", *PARALLEL, "-m", "slow", *session.posargs)
 
 
 @nox.session(default=False)

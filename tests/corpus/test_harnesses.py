@@ -30,7 +30,7 @@ BATCH = 3
 # Some harnesses have no arguments: they need to be told the size.
 VMAP = _sourcemap.Vmap(axis_size=BATCH)
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("sweep")]
+pytestmark = pytest.mark.slow
 
 # What vmap does at its boundary: it moves a batch axis, or repeats what is unmapped.
 BOUNDARY = {"broadcast_in_dim", "transpose"}

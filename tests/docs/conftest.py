@@ -18,13 +18,6 @@ BESIDE = DOCS / "_build" / f"tested-{sys.version_info[0]}.{sys.version_info[1]}"
 BUILD = Path(os.environ.get("VMAPGUIDE_BUILD", BESIDE)).resolve()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file together: they go on with what the one before has left."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
-
-
 @pytest.fixture(scope="session", name="build")
 def _build(testrun_uid: str) -> Callable[..., Path]:
     """Return a function that builds the guide with a builder; what pages printed is shared.

@@ -164,6 +164,7 @@ def test_a_chapters_notebook_has_outputs(chapter: Path, pages: dict[str, Page]) 
     assert len([cell for cell in cells if cell.get("outputs")]) > 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=str)
 def test_a_chapters_notebook_runs_on_its_own(chapter: Path, ran: dict[str, Any]) -> None:
     """It runs to its end, and fails where the page says so and nowhere else."""
