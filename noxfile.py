@@ -171,7 +171,7 @@ def slow(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def coverage(session: nox.Session) -> None:
-    """Run the tests as `tests` does and measure what of the package they reach, in all processes."""
+    """Run the tests, as `tests` does, and measure what of the package they reach."""
     install(session, "test")
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", "pytest", *PARALLEL, "-m", "not slow", *session.posargs)
