@@ -223,7 +223,7 @@ def lighthouse(session: nox.Session) -> None:
     session.run("npx", "--yes", LIGHTHOUSE, "autorun", *config, external=True, env=environment)
 
 
-@nox.session
+@nox.session(python=PYTHONS[0])  # mypy reads the types of the oldest supported JAX.
 def lint(session: nox.Session) -> None:
     """Check style, spelling and types; `nox -s lint -- --fix` repairs the style it can."""
     install(session, "lint")
