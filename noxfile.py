@@ -61,7 +61,9 @@ def install(session: nox.Session, *groups: str, locked: bool = True) -> None:
     # What builds the package comes first: it would else be fetched apart, and not be locked.
     session.install(*versions, *building)
     session.install("--exact", *versions, "--no-build-isolation", "-e", ".", *wanted)
-    if locked and (others := installed(session) - pins(LOCKS["sessions"])):
+    # With `--no-venv` nothing was installed, and what is there is not the session's.
+    mine = locked and session.virtualenv.is_sandboxed
+    if mine and (others := installed(session) - pins(LOCKS["sessions"])):
         names = ", ".join(sorted(others))
         session.error(f"{LOCKS['sessions']} does not pin {names}: `nox -s lock` writes it anew")
     # Where Python keeps no bytecode, every kernel would compile all of JAX.
