@@ -67,12 +67,14 @@ def test_a_page_with_another_name(site: Site) -> None:
     """Nothing of the old name is left: not the page, its source, its notebook, nor its text."""
     (site.folder / "two.md").rename(site.folder / "zwei.md")
     contain(site, "one", "zwei", "glossary")
+    (site.folder / "_build" / "html" / "CNAME").write_text("of somebody else")
     said = build(site)
     assert "running pages" not in said.replace("running pages... [100%] zwei", "")
     built = site.folder / "_build"
     left = [*(built / "html").rglob("*two*"), *(built / "notebooks").rglob("*two*")]
     assert [path for path in left if ".doctrees" not in path.parts] == []
     assert (built / "notebooks" / "zwei.ipynb").exists()
+    assert (built / "html" / "CNAME").read_text() == "of somebody else"
     assert "<!-- zwei -->" in texts(site)
     assert "<!-- two -->" not in texts(site)
     assert "no targets are out of date" in build(site)

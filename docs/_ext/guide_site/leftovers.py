@@ -15,6 +15,10 @@ from sphinx.environment import BuildEnvironment
 from guide_site import notebooks
 
 
+# What Sphinx writes beside the pages and makes of them.
+FOLDERS = ("_downloads", "_images", "_sources")
+
+
 def start_over(
     app: Sphinx, env: BuildEnvironment, _added: set[str], _changed: set[str], removed: set[str]
 ) -> list[str]:
@@ -24,11 +28,12 @@ def start_over(
     mark.touch()
     if not (removed or stopped):
         return []
-    for path in (notebooks.folder(app), *Path(app.outdir).iterdir()):
-        if path.is_dir() and not path.name.startswith("."):
-            shutil.rmtree(path)
-        elif path.is_file():
-            path.unlink()
+    out = Path(app.outdir)
+    for folder in (notebooks.folder(app), *(out / name for name in FOLDERS)):
+        shutil.rmtree(folder, ignore_errors=True)
+    # What else lies there may be somebody's, such as the CNAME of a site.
+    for path in (*out.rglob("*.html"), *out.rglob("*.xhtml")):
+        path.unlink()
     return sorted(env.found_docs)
 
 
