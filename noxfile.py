@@ -33,9 +33,11 @@ DOCS = Path("docs")
 BUILD = DOCS / "_build"
 LIGHTHOUSE = "@lhci/cli@0.15"
 
-# -n: every reference must resolve. -W: a warning fails the build, --keep-going: at the end.
-# -T: the traceback of a failing extension is shown whole. -j: one process a core.
-SPHINX = ["-n", "-W", "-T", "--keep-going", "-j", "auto"]
+# -n: every reference must resolve. -T: the traceback of a failing extension is shown whole. -j: of
+# these processes one deals the pages out, and the others write them, one a core.
+SPHINX = ["-n", "-T", "-j", str((os.cpu_count() or 1) + 1)]
+# A warning fails the build, at the end.
+STRICT = ["-W", "--keep-going"]
 
 # One process a core. The tests of a file stay together: what they need in common is made once.
 PARALLEL = ["-n", "auto", "--dist", "loadfile"]
@@ -73,7 +75,7 @@ def install(session: nox.Session, *groups: str, locked: bool = True) -> None:
 def build(session: nox.Session, builder: str, folder: Path = BUILD) -> None:
     """Build the guide; what a page printed for one builder is there for the others."""
     places = ["-d", str(folder / f"doctrees-{builder}"), str(DOCS), str(folder / builder)]
-    session.run("sphinx-build", *SPHINX, "-b", builder, *places)
+    session.run("sphinx-build", *SPHINX, *STRICT, "-b", builder, *places)
 
 
 @nox.session
@@ -88,7 +90,7 @@ def docs(session: nox.Session) -> None:
         # What a build writes beside its pages must not start the next one.
         watch += ["--re-ignore", r"docs/_build/|__pycache__"]
         # A page that is served reloads itself: that needs a script which the site does not allow.
-        options += ["-n", "-T", "-j", "auto", "-t", "served", "-d", str(BUILD / "doctrees-served")]
+        options += [*SPHINX, "-t", "served", "-d", str(BUILD / "doctrees-served")]
         session.run("sphinx-autobuild", *watch, *options, str(DOCS), str(BUILD / "served"))
         return
     started = time.monotonic()
@@ -133,8 +135,10 @@ def run_newest(session: nox.Session) -> None:
     install(session, "test", locked=False)
     newer = ", ".join(sorted(installed(session) - pins(LOCKS["sessions"]))) or "nothing"
     session.log(f"Not as in {LOCKS['sessions']}: {newer}")
+    folder = BUILD / f"newest-{session.python or 'current'}"
+    session.env["VMAPGUIDE_BUILD"] = str(folder)
     try:
-        build(session, "html", BUILD / f"newest-{session.python or 'current'}")
+        build(session, "html", folder)
         session.run("pytest", *PARALLEL, *session.posargs)
     except CommandFailed:
         session.error(f"The newest releases do not do. Not as in {LOCKS['sessions']}: {newer}")
@@ -149,6 +153,8 @@ def unit(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run all tests but slow ones with the current Python; `nox -s tests-3.13` with another."""
+    # The guide that is tested is the reader's: what `nox -s docs` has built is not built again.
+    session.env["VMAPGUIDE_BUILD"] = str(BUILD)
     run_tests(session)
 
 
@@ -168,6 +174,7 @@ for version in PYTHONS:
 def slow(session: nox.Session) -> None:
     """Run the tests that take long: random programs, JAX's own test calls, all notebooks."""
     install(session, "test")
+    session.env["VMAPGUIDE_BUILD"] = str(BUILD)
     session.run("pytest", *PARALLEL, "-m", "slow", *session.posargs)
 
 

@@ -32,7 +32,7 @@ ROOT = Path(__file__).parent.parent
 PAGE = "guide/in-axes-out-axes"
 
 OPTIONS = {
-    "guide": ["-n", "-W", "--keep-going", "-j", "auto"],
+    "guide": ["-n", "-W", "--keep-going", "-j", str((os.cpu_count() or 1) + 1)],
     "plain": ["-n", "-W", "--keep-going", "-D", "nb_execution_mode=force"],
 }
 BUILDS = {

@@ -40,7 +40,8 @@ def _build(testrun_uid: str) -> Callable[..., Path]:
 
 def sphinx_build(builder: str, out: Path, *more: str) -> None:
     """Build the guide as noxfile.py does it."""
-    options = ["-n", "-W", "-T", "--keep-going", "-j", "auto", "-q", *more]
+    processes = str((os.cpu_count() or 1) + 1)
+    options = ["-n", "-W", "-T", "--keep-going", "-j", processes, "-q", *more]
     options += ["-d", str(out.with_name(f"doctrees-{out.name}"))]
     command = [sys.executable, "-m", "sphinx", *options, "-b", builder, str(DOCS), str(out)]
     # Where CI is set, nothing is kept from one build to the next.

@@ -95,6 +95,7 @@ def test_linkcheck_sees_every_external_link(build: Build, site: Path) -> None:
     assert len(checked) > 10
 
 
+@pytest.mark.slow
 class TestKnownAddress:
     """A build that knows where it will stand and where its sources are."""
 

@@ -79,6 +79,7 @@ def test_what_else_can_fail(
     assert "Extension error" not in result.stderr
 
 
+@pytest.mark.slow
 def test_what_runs_from_build_to_build(site: Site) -> None:
     """What changed, what has failed, and what another fingerprint or a server asks for."""
 
@@ -196,7 +197,12 @@ def test_the_fingerprint(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 class TestQueue:
     """Pages run side by side, the long ones first, and no longer than somebody wants them."""
 
-    app: Any = SimpleNamespace(parallel=2, config=SimpleNamespace(nb_execution_timeout=1))
+    app: Any = SimpleNamespace(parallel=3, config=SimpleNamespace(nb_execution_timeout=1))
+
+    @pytest.fixture(autouse=True)
+    def _cores(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Have two cores: however many processes Sphinx may start, two pages run at a time."""
+        monkeypatch.setattr(running.os, "cpu_count", lambda: 2)
 
     def pages(self, *lengths: int) -> list[Page]:
         """Return pages of so many cells."""

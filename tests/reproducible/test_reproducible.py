@@ -55,7 +55,8 @@ def build(folder: Path) -> Path:
     shutil.copytree(ROOT / "docs", folder / "docs", ignore=ignored)
     for path in ROOT.glob("*.md"):
         shutil.copy(path, folder)
-    command = [sys.executable, "-m", "sphinx", "-q", "-n", "-W", "--keep-going", "-j", "auto"]
+    processes = str((os.cpu_count() or 1) + 1)
+    command = [sys.executable, "-m", "sphinx", "-q", "-n", "-W", "--keep-going", "-j", processes]
     out = folder / "docs" / "_build" / "html"
     command += ["-d", str(out.with_name("doctrees")), str(folder / "docs"), str(out)]
     result = subprocess.run(command, check=False, capture_output=True, text=True)
