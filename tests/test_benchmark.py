@@ -279,6 +279,20 @@ class TestRefused:
             vmapguide.benchmark(doubled, failing, jit=jit)(X)
         assert any("benchmark: failing raised this" in note for note in caught.value.__notes__)
 
+    def test_a_side_that_fails_later(self) -> None:
+        """It is named as well."""
+        calls: list[int] = []
+
+        def failing(x: jax.Array) -> jax.Array:
+            calls.append(1)
+            if len(calls) > 1:
+                raise ArithmeticError
+            return 2 * x
+
+        with pytest.raises(ArithmeticError) as caught:
+            vmapguide.benchmark(doubled, failing, jit=False)(X)
+        assert any("benchmark: failing raised this" in note for note in caught.value.__notes__)
+
     def test_arguments(self) -> None:
         """They have to fit each side."""
         with pytest.raises(TypeError, match=r"benchmark: two\(x, y\) cannot be called"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -65,7 +66,8 @@ class Runner:
         self.compiling: float | None = None
         # A function may donate its arguments, and the user's own must survive that.
         self.args, self.kwargs = _copied((args, kwargs))
-        with _errors.naming(caller, name, f, args, kwargs):
+        self._naming = functools.partial(_errors.naming, caller, name, f, args, kwargs)
+        with self._naming():
             if jit:
                 start = perf_counter()
                 f = jax.jit(f).lower(*args, **kwargs).compile()
@@ -92,11 +94,12 @@ class Runner:
         """Return how many seconds one call took, on the average of a sample."""
         if self.donates:
             self.args, self.kwargs = _copied(self.original)
-        start = perf_counter()
-        for _ in range(self.calls):
-            result = self.f(*self.args, **self.kwargs)
-        jax.block_until_ready(result)
-        return (perf_counter() - start) / self.calls
+        with self._naming():
+            start = perf_counter()
+            for _ in range(self.calls):
+                result = self.f(*self.args, **self.kwargs)
+            jax.block_until_ready(result)
+            return (perf_counter() - start) / self.calls
 
 
 def time_in_turns(
