@@ -159,6 +159,11 @@ class TestMistakes:
             (["model.py:neuron", "f32[3"], "it does not parse"),
             (["model.py:neuron", "f32[3]", "--in-axes", "0 1"], "cannot read --in-axes '0 1'"),
             (["model.py:sample", "key[3]", "--html", "no/out.html"], "cannot write no/out.html"),
+            (["model.py:sample", "key[3]", "--html", "/"], "cannot write /"),
+            (["model.py:CONSTANT.of", "f32[3]"], "CONSTANT has no function 'of'"),
+            (["model.py:neuron", "my_type[3]"], "my_type is not a dtype"),
+            (["model.py:neuron", "{[1]: 2}"], "cannot read the argument '{[1]: 2}'"),
+            (["model.py:neuron", "f32[3]", "--in-axes", "{[1]: 0}"], "cannot read --in-axes"),
         ],
     )
     def test_a_wrong_call(
@@ -226,6 +231,7 @@ class TestArgument:
             "c64[3,5]": jnp.complex64,
             "bool[3,5]": jnp.bool_,
             "float16[3,5]": jnp.float16,
+            "float8_e4m3fn[3,5]": jnp.float8_e4m3fn,
         }.items():
             assert argument(text) == jax.ShapeDtypeStruct((3, 5), dtype)
 

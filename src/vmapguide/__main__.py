@@ -32,6 +32,9 @@ from vmapguide.explain import Explanation, explain
 
 _SHORT = {"f": "float", "i": "int", "u": "uint", "c": "complex", "bf": "bfloat"}
 
+# What Python raises about a text that it cannot read as a value.
+_UNREADABLE = (SyntaxError, TypeError, ValueError, MemoryError, RecursionError)
+
 _DESCRIPTION = """\
 Explain what jax.vmap makes of a function, line by line of its code. Nothing is computed: the
 arguments are types.
@@ -134,7 +137,8 @@ def load(place: str) -> Callable[..., Any]:
     value: Any = _module(where)
     for i, part in enumerate(name.split(".")):
         if not hasattr(value, part):
-            functions = [n for n, v in vars(value).items() if callable(v) and n[0] != "_"]
+            names = getattr(value, "__dict__", {}).items()
+            functions = [n for n, v in names if callable(v) and n[0] != "_"]
             close = difflib.get_close_matches(part, functions) or functions[:5]
             hint = f"; did you mean {' or '.join(close)}?" if close else ""
             owner = ".".join(name.split(".")[:i]) or where
@@ -194,8 +198,9 @@ def argument(text: str) -> Any:
         # A type is Python's notation for indexing, but for an empty index.
         tree = ast.parse(re.sub(r"(\w)\[\s*\]", r"\1[()]", text.strip()), mode="eval")
         return _value(tree.body)
-    except (SyntaxError, ValueError) as error:
-        reason = error.args[0] if isinstance(error, ValueError) else "it does not parse"
+    except _UNREADABLE as error:
+        known = isinstance(error, (TypeError, ValueError))
+        reason = error.args[0] if known else "it does not parse"
         raise UsageError(
             f"cannot read the argument {text!r}: {reason}. Write a type such as f32[3,5] or "
             f"i32[], a number, or a list, tuple or dictionary of these"
@@ -226,7 +231,8 @@ def _value(node: ast.AST) -> Any:
 def _dtype(name: str) -> Any:
     if name == "key":
         return jax.random.key(0).dtype
-    letters, digits = re.fullmatch(r"([a-z]*)(\d*)", name.lower()).groups()  # type: ignore[union-attr]
+    short = re.fullmatch(r"([a-z]+)(\d+)", name.lower())
+    letters, digits = short.groups() if short else (name.lower(), "")
     try:
         return jnp.dtype(f"{_SHORT.get(letters, letters)}{digits}")
     except TypeError:
@@ -236,7 +242,7 @@ def _dtype(name: str) -> Any:
 def _axes(option: str, text: str) -> Any:
     try:
         return ast.literal_eval(text.strip())
-    except (SyntaxError, ValueError):
+    except _UNREADABLE:
         raise UsageError(
             f"cannot read {option} {text!r}: write it as in Python, such as 0, None, (0, None) or "
             f"({{'w': 0, 'b': None}},)"
@@ -279,6 +285,8 @@ def write(path: Path, text: str) -> None:
     Raises:
         UsageError: if it cannot be written there.
     """
+    if not path.name:
+        raise UsageError(f"cannot write {path}: Is a directory")
     unfinished = path.with_name(path.name + ".unfinished")
     try:
         unfinished.write_text(text, encoding="utf-8")
