@@ -687,6 +687,18 @@ class TestErrors:
             vmapguide.check(lambda x, y: x + y)(X[:0], X)
         assert "the sizes 0 (x), 3 (y)" in caught.value.__notes__[-1]
 
+    @pytest.mark.parametrize("in_axes", [1.5, ("a",), (0, 0)])
+    def test_in_axes(self, in_axes: Any) -> None:
+        """The error is JAX's."""
+        with pytest.raises((TypeError, ValueError), match="vmap in_axes must be"):
+            vmapguide.check(lambda x: x, in_axes=in_axes)(X)
+
+    def test_sizes_that_differ_inside(self) -> None:
+        """The error of a `vmap` in the function is not about its arguments."""
+        with pytest.raises(ValueError, match="inconsistent sizes") as caught:
+            vmapguide.check(lambda x: jax.vmap(jnp.add)(x, jnp.ones(7)))(X)
+        assert not any("put None" in note for note in caught.value.__notes__)
+
     def test_a_traced_argument(self) -> None:
         """A check cannot be compiled."""
         with pytest.raises(TypeError, match=r"check: x is being traced.* outside of jit"):

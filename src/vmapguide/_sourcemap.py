@@ -266,12 +266,17 @@ def _is_number(leaf: Any) -> bool:
 
 
 def leaf_axes(in_axes: Any, args: Any, kwargs: Any) -> list[int | None] | None:
-    """Return the axis each leaf of the arguments is mapped over, or None if `in_axes` is wrong."""
+    """Return the axis each leaf of the arguments is mapped over.
+
+    None if `in_axes` does not fit their structure, or holds what is neither an int nor None.
+    """
     prefix = tuple(in_axes) if isinstance(in_axes, list) else in_axes
     try:
         positional = spread(prefix, args)
     except Exception:  # noqa: BLE001
         return None  # `jax.vmap` will say what is wrong with it.
+    if not all(axis is None or isinstance(axis, int) for axis in positional):
+        return None
     return positional + [0] * len(jax.tree.leaves(kwargs))
 
 

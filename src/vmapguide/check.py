@@ -155,7 +155,8 @@ def check(
         TypeError: if `f` is not a function, an argument has no values, or one side returns another
             structure of results than the other.
         ValueError: if the batch is empty or `examples` is not positive.
-        Exception: whatever `jax.vmap(f)` or `f` raises, with a note on which side it was.
+        Exception: whatever `jax.vmap(f)` or `f` raises, with a note on which side it was, unless
+            what is wrong is `in_axes`.
 
     Example:
         >>> import jax, jax.numpy as jnp, vmapguide
