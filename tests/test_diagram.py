@@ -51,6 +51,13 @@ CASES: dict[str, tuple[Any, tuple[Any, ...], dict[str, Any], list[Any], list[Any
     "first axis": (total, (array(3, 5),), {}, [("B", 5)], [("B",)]),
     "second axis": (total, (array(5, 3),), {"in_axes": 1}, [(5, "B")], [("B",)]),
     "last axis": (total, (array(5, 4, 3),), {"in_axes": -1}, [(5, 4, "B")], [("B",)]),
+    "an array that Python looks at": (
+        lambda w, x: x * 2 if w.all() else x,
+        (jnp.ones((2, 5)), array(3, 5)),
+        {"in_axes": (None, 0)},
+        [(2, 5), ("B", 5)],
+        [("B", 5)],
+    ),
     "shared": (
         layer,
         (array(2, 5), array(3, 5)),

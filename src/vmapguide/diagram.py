@@ -5,6 +5,7 @@ Here is the call and the value it returns; it is drawn by `_svg`.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping
@@ -137,8 +138,9 @@ def diagram(
 ) -> Callable[..., Diagram]:
     """Make a function that draws `jax.vmap(f)`: put it where `jax.vmap` stood.
 
-    The picture shows every leaf of the arguments and results, which axis is mapped, what one
-    example gets of it, and what all examples share. Nothing is computed.
+    The picture shows the leaves of the arguments and results, which axis is mapped, what one
+    example gets of it, and what all examples share. Of more than twelve leaves the rest is one
+    row; the text has them all. `f` is traced, as `explain` traces it, and not run.
 
     Args:
         f: the function of one example.
@@ -154,8 +156,8 @@ def diagram(
 
     Raises:
         TypeError: if `f` is not a function.
-        Exception: whatever `jax.vmap(f)` raises, JAX's message unchanged, with a note on the
-            cause where it is a known one.
+        Exception: whatever `jax.vmap(f)` raises while it is traced, JAX's message unchanged, with a
+            note on the cause where it is a known one.
 
     Example:
         >>> import jax, jax.numpy as jnp, vmapguide
@@ -196,7 +198,7 @@ def _inside(f: Callable[..., Any], levels: int) -> Callable[..., Any]:
 def _arguments(
     call: _sourcemap.Call, found: _sourcemap.SourceMap, axes: _axes.Axes
 ) -> Iterator[Block]:
-    """Yield a block for every leaf; what is not an array is its type's name, and shared."""
+    """Yield a block for every leaf; what is not traced is shared."""
     variables = iter(found.batched.jaxpr.invars)
     positions = call.axes or [None] * len(call.leaves)
     for name, leaf, is_traced, axis in zip(
@@ -205,7 +207,17 @@ def _arguments(
         if is_traced:
             yield _block(name, next(variables), axes, axis)
         else:
-            yield Block(name, _errors.describe(leaf), None, None, mapped=False)
+            kind = _kind(leaf)
+            yield Block(name, kind.dtype, kind.shape, kind.shape, mapped=False)
+
+
+def _kind(leaf: Any) -> Type:
+    """Return the type of a leaf, or what it is if it is no array."""
+    if hasattr(leaf, "shape"):
+        # NumPy has arrays of text, too, which JAX has not.
+        with contextlib.suppress(TypeError):
+            return _read.type_of(jax.typeof(leaf))
+    return Type(_errors.describe(leaf), None)
 
 
 def _results(
