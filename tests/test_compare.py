@@ -253,6 +253,24 @@ class TestAnswers:
         assert answers(other) == (False, None, True)
         assert "what callbacks do" in because(other, "same compiled program")
 
+    def test_callbacks_of_objects(self) -> None:
+        """The text of an object need not say what is in it: it is the same as itself alone."""
+
+        class Scale:
+            def __init__(self, factor: float) -> None:
+                self.factor = factor
+
+            def __repr__(self) -> str:
+                return "Scale()"
+
+        def scaled(scale: Scale) -> Any:
+            return lambda x: jax.pure_callback(lambda v: (v * scale.factor).astype(v.dtype), x, x)
+
+        one = Scale(1.0)
+        assert answers(vmapguide.compare(scaled(one), scaled(one))(X)) == (True, True, True)
+        other = vmapguide.compare(scaled(one), scaled(Scale(2.0)))(X)
+        assert answers(other) == (False, False, False)
+
     def test_trees(self) -> None:
         """It is said in which leaf of the results they differ."""
         comparison = vmapguide.compare(

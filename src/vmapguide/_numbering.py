@@ -222,7 +222,7 @@ class Numbering:
             fields = [getattr(value, field.name) for field in dataclasses.fields(value)]
             return type(value).__name__, self._code(fields)
         known = self._param(value)
-        if not isinstance(known, str) or " at 0x" not in str(value):
+        if not isinstance(known, str) or not (" at 0x" in str(value) or _may_hold_more(value)):
             return known
         return known, self._identity(value)
 
@@ -268,6 +268,12 @@ class Numbering:
             case np.ndarray():
                 return self._digest(value)
         return _jaxpr.without_addresses(value)
+
+
+def _may_hold_more(value: Any) -> bool:
+    """Say whether an object is a user's, whose text need not say all that is in it."""
+    library = type(value).__module__.partition(".")[0]
+    return hasattr(value, "__dict__") and library not in {"builtins", "jax", "jaxlib", "numpy"}
 
 
 def digest(value: Any) -> Hashable:
