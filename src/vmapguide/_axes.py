@@ -3,9 +3,10 @@
 Two things tell. A dimension that grows with the batch holds the batch axis: so batch once more, at
 an abstract size that is a prime and divides no other size, and look for its multiples. And an
 identity operation with a batching rule of its own, a probe, is told by `jax.vmap` where the axes of
-its operands are: so put one at the end of every jaxpr of the per-example program, with all values
-of that jaxpr for operands. Both are done in one trace, which is then thrown away; its equations are
-lined up with those of the real one, and where they do not line up, nothing is claimed.
+its operands are: so put one at the end of every jaxpr of the per-example program that has
+equations, with what these define for operands. Both are done in one trace, which is then thrown
+away; its equations are lined up with those of the real one. Where they do not line up, the probes
+are asked once more, at the size that the batch has, and what they do not tell is not known.
 """
 
 from __future__ import annotations
@@ -156,7 +157,7 @@ def _shapes_at(
 
 
 def _named(real: Any, other: Any, names: list[tuple[int, str]]) -> Shape | None:
-    """Return a shape with its batch axes named, or None if it has none."""
+    """Return a shape with its batch axes named, or None if none is seen."""
     if len(real) != len(other) or tuple(real) == tuple(other):
         return None
     shape: list[int | str] = []
@@ -174,7 +175,7 @@ def _named(real: Any, other: Any, names: list[tuple[int, str]]) -> Shape | None:
 
 
 def _with_probes(jaxpr: jec.ClosedJaxpr) -> AnyJaxpr:
-    """Return the jaxpr with a probe at its end, of every value that an equation defines.
+    """Return the jaxpr with a probe at its end, of the arrays that its equations define.
 
     One probe of many values costs next to nothing, many probes of one as much as the program.
     """
@@ -282,7 +283,8 @@ def _primes(count: int, jaxpr: jec.ClosedJaxpr) -> list[int]:
     taken = {
         size
         for inner in _jaxpr.walk(jaxpr)
-        for var in (*inner.invars, *(var for eqn in inner.eqns for var in eqn.outvars))
+        for variables in (inner.constvars, inner.invars, *(eqn.outvars for eqn in inner.eqns))
+        for var in variables
         for size in getattr(var.aval, "shape", ())
         if isinstance(size, int)
     }
