@@ -2,7 +2,8 @@
 
 An equation is paired with another if both are the same by construction, as `_numbering` tells, in
 the order of the program. What lies between two such pairs is paired if it is the same operations in
-the same order. Nothing else is paired, and if nothing at all is, the alignment is declined.
+the same order. Nothing else is paired, and if nothing is but what only moves axes, the alignment of
+two jaxprs that are not the same is declined.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Pair:
         relation: `same`; `layout`: the same but for where the axes are; `differs`: the same
             operation on other values or with other parameters; `left` or `right`: on one side only;
             `moved`: on one side here, and on the other elsewhere in the program.
-        is_layout: whether the equation only moves or adds axes.
+        is_layout: whether the equation only moves, adds or drops axes, or copies.
         depth: in how many equations it is nested.
     """
 
@@ -56,7 +57,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Alignment:
-    """Two jaxprs, aligned. `pairs` is None if nothing could be paired."""
+    """Two jaxprs, aligned. `pairs` is None if the alignment was declined."""
 
     pairs: tuple[Pair, ...] | None
     same: bool
