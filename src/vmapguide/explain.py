@@ -43,12 +43,12 @@ class Step:
             that came from an equation nested inside this one are with that one's step.
         kind: what became of it. `same`: the same primitive, with the batch axis carried along or,
             by a collective, taken away. `shared`: no input is mapped, so it runs once, as it was.
-            `layout`: only axes are moved or added. `rewritten`: it became other primitives, or
-            none, since its inputs were enough. `all branches`: a `cond`
-            whose predicate is mapped runs every branch for every example. `slowest example`: a
-            loop whose predicate is mapped runs until the last example is done. `one by one`: a
-            loop over the examples, or one operation for each of them. `unknown` if the explanation
-            is not complete.
+            `layout`: only axes are moved, added, merged or split. `rewritten`: it became other
+            primitives, or none, since its inputs were enough. `all branches`: a `cond` whose
+            predicate is mapped runs every branch for every example. `slowest example`: a loop whose
+            predicate is mapped runs until the last example is done. `one by one`: a loop over the
+            examples, or one operation for each of them. `unknown` if the explanation is not
+            complete.
         batch_axes: for each output the position of the batch axis in the batched value, None
             for an unmapped one; None in the place of the whole if it is not known.
         source: the user's code that made the equation, or that called the library code which
@@ -247,12 +247,13 @@ def explain(
     Returns:
         A function of the arguments that `jax.vmap(f)` would be called with, which returns an
         `Explanation`. Arrays may be `jax.ShapeDtypeStruct` of any size, unless `f` needs the
-        numbers of one that is not mapped: JAX computes nothing.
+        numbers of one that is not mapped: JAX computes nothing, unless `f` asks it to with
+        `jax.ensure_compile_time_eval`.
 
     Raises:
         TypeError: if `f` is not a function.
-        Exception: whatever `jax.vmap(f)` raises, JAX's message unchanged, with a note on the
-            cause where it is a known one.
+        Exception: whatever `jax.vmap(f)` raises while it is traced, JAX's message unchanged, with a
+            note on the cause where it is a known one.
 
     Example:
         >>> import jax, jax.numpy as jnp, vmapguide
