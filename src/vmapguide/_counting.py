@@ -1,8 +1,8 @@
 """How often every equation of a program runs.
 
 The body of a `scan` runs as often as the scan is long; that of a `while` some number of times that
-nobody knows yet, which gets a name; of the branches of a `cond` the most expensive one runs. Each
-jaxpr is looked at once, however many equations share it.
+the jaxpr does not say, which gets a name; of the branches of a `cond` the most expensive one runs.
+Each jaxpr is looked at once, however many equations share it.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """What one equation costs: floating-point operations, transcendental functions, bytes.
 
-The conventions are those of XLA's own count: an operation on every element of its result is one
-FLOP an element, whatever it is; functions like `exp` are counted apart; a product of matrices is
-`2·m·n·k`. Linear algebra is counted by the leading terms in Golub and Van Loan, Matrix Computations
-(4th edition, 2013), products with Householder's reflectors by those in LAPACK Working Note 41
-(Anderson and Dongarra, 1994), a Fourier transform by the customary `5·n·log2(n)` (Frigo and
-Johnson, The Design and Implementation of FFTW3, 2005). Complex numbers are counted like real ones.
-Integers are counted like floats.
+The conventions are those of XLA's own count: an operation of arithmetic is one FLOP for each
+element of its result, a division like an addition; functions like `exp` are counted apart; a
+product of matrices is `2·m·n·k`. Linear algebra is counted by the leading terms in Golub and Van
+Loan, Matrix Computations (4th edition, 2013), products with Householder's reflectors by those in
+LAPACK Working Note 41 (Anderson and Dongarra, 1994), a Fourier transform by the customary
+`5·n·log2(n)` (Frigo and Johnson, The Design and Implementation of FFTW3, 2005). Complex numbers are
+counted like real ones. Integers are counted like floats.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class CostStep:
 
 @dataclass(frozen=True)
 class Loop:
-    """A `while` loop: how often it runs is known only when it runs.
+    """A `while` loop: how often it runs is not said in the jaxpr.
 
     Attributes:
         name: what the number of its trips is called: `n1`.
@@ -279,8 +279,8 @@ def cost(
 
     FLOPs, functions such as `exp`, and bytes are counted in the jaxpr, with the lengths of loops
     multiplied in; beside them stands what XLA says about the compiled program, and why the two
-    differ. Nothing is run. The cost of counting is linear in the equations; XLA compiles the
-    function when it is first asked, that is when the result is shown.
+    differ. `f` is traced and not run. The cost of counting is linear in the equations; XLA compiles
+    the function when it is first asked, that is when the result is shown.
 
     Args:
         f: a function; or an `Explanation`, whose batched program is counted, step by step, beside
