@@ -62,8 +62,8 @@ class Param:
 class Equation:
     """One equation: `outputs = primitive[params] inputs`.
 
-    `library` says that everything inside `params` was written in an installed library, as in the
-    `jit` that `jnp.where` is.
+    `library` says that the programs in `params` were all traced from functions of an installed
+    library, as in the `jit` that `jnp.where` is. Such a function may call one of the user's.
     """
 
     primitive: str

@@ -60,8 +60,8 @@ class Listing:
         Returns:
             A dictionary with the keys `schema` (`"vmapguide.listing/1"`), `name` and `program`.
             A program has `constants`, `arguments`, `equations` and `results`; an equation has
-            `primitive`, `params`, `inputs`, `outputs` and `library`. Nothing is shortened or
-            left out.
+            `primitive`, `params`, `inputs`, `outputs` and `library`. `fold` and
+            `shorten` are about the text: it is the same with and without them.
         """
         return {
             "schema": "vmapguide.listing/1",
@@ -104,13 +104,13 @@ def listing(
         fold: show a call into an installed library, such as the `jit` inside `jnp.where`, in
             one line. In a notebook the line opens.
         shorten: leave out parameters that are empty or at their default, and shorten long ones.
-            In a notebook those open. With False everything is written out.
+            In a notebook those open. With False both are written out.
         static_argnums: positions of arguments to pass to `f` as they are, untraced.
         axis_env: names and sizes of axes that collectives in `f` refer to: `[("i", 8)]`.
 
     Returns:
-        A function of the arguments of `f`: arrays or `jax.ShapeDtypeStruct` of any shape and dtype,
-        PRNG keys, Python numbers, or pytrees of these. It returns a `Listing`.
+        A function of the arguments of `f`: arrays or `jax.ShapeDtypeStruct` of any shape and of any
+        dtype that JAX has, PRNG keys, Python numbers, or pytrees of these. It returns a `Listing`.
 
     Raises:
         TypeError: if `f` is not a function, or the arguments do not fit it.
