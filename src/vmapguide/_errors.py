@@ -27,17 +27,20 @@ def check_function(caller: str, f: Any) -> None:
 
 
 def check_call(caller: str, f: Callable[..., Any], name: str, args: Any, kwargs: Any) -> None:
-    """Raise if `f` cannot be called like this, before JAX says so in words about itself."""
+    """Raise if `f` does not take these arguments, before JAX says so in words about itself."""
     if problem := misfit(caller, f, name, args, kwargs):
         raise TypeError(f"{caller}: {problem}")
 
 
 def misfit(caller: str, f: Callable[..., Any], name: str, args: Any, kwargs: Any) -> str | None:
-    """Say why `f` cannot be called with these arguments, or return None if it can."""
+    """Say why the signature of `f` does not take these arguments, or return None if it does.
+
+    Some built-in functions have no signature: then the call decides.
+    """
     try:
         signature = inspect.signature(f)
     except (TypeError, ValueError):
-        return None  # Some built-in functions have no signature: let the call decide.
+        return None
     try:
         signature.bind(*args, **kwargs)
     except TypeError as error:
@@ -55,7 +58,7 @@ def misfit(caller: str, f: Callable[..., Any], name: str, args: Any, kwargs: Any
 
 
 def trace_note(caller: str, name: str, names: list[str], leaves: list[Any]) -> str:
-    """Say what was being traced, and which argument JAX cannot trace if there is one."""
+    """Say what was being traced, and which argument is neither an array nor a number, if one is."""
     shown = ", ".join(
         f"{path}: {describe(leaf)}" for path, leaf in [*zip(names, leaves, strict=True)][:_SHOWN]
     )
@@ -79,7 +82,7 @@ def describe(leaf: Any) -> str:
 
 @contextlib.contextmanager
 def naming(caller: str, name: str, f: Callable[..., Any], args: Any, kwargs: Any) -> Iterator[None]:
-    """Add to whatever is raised inside which function it was, and with what it was called."""
+    """Add to an exception raised inside which function it was, and with what it was called."""
     try:
         yield
     except Exception as error:

@@ -60,7 +60,7 @@ def captured_names(f: Callable[..., Any]) -> dict[int, str]:
 def _captured(f: types.FunctionType) -> dict[str, Any]:
     """Return the variables that a function, or a function written inside it, takes from outside.
 
-    `inspect.getclosurevars` leaves out what only an inner function or a comprehension uses.
+    `inspect.getclosurevars` leaves out what only an inner function or a generator expression uses.
     """
     captured: dict[str, Any] = {}
     codes = [f.__code__]

@@ -200,7 +200,7 @@ def describe(leaf: LeafResult, where: str = "") -> str:
 
 
 def number(value: Any) -> str:
-    """Return a number as text: all digits of an integer, seven of anything else."""
+    """Return a number as text: all digits of an integer, up to seven of another number."""
     return str(value) if isinstance(value, (bool, int)) else f"{value:.7g}"
 
 

@@ -24,8 +24,8 @@ def tracked(
         steps: the steps.
         description: what they are steps of.
         total: how many there are.
-        progress: whether to show it; None for where someone sees it and nothing records it: in a
-            terminal, and in a notebook that has widgets.
+        progress: whether to show it; None for where someone is likely to see it and no text is left
+            of it: in a terminal, and in a notebook that has widgets.
     """
     if not (is_seen() if progress is None else progress):
         yield from steps
@@ -39,7 +39,7 @@ def tracked(
 
 
 def is_seen() -> bool:
-    """Say whether someone sees what is written now, and it is not kept."""
+    """Say whether someone is likely to see what is written now, and it is wiped off."""
     if sys.stderr.isatty():
         return True
     return "ipykernel" in sys.modules and importlib.util.find_spec("ipywidgets") is not None
