@@ -698,6 +698,9 @@ class TestErrors:
         with pytest.raises(ValueError, match="inconsistent sizes") as caught:
             vmapguide.check(lambda x: jax.vmap(jnp.add)(x, jnp.ones(7)))(X)
         assert not any("put None" in note for note in caught.value.__notes__)
+        with pytest.raises(ValueError, match="inconsistent sizes") as caught:
+            vmapguide.check(lambda x: x, axis_size=5)(X)
+        assert "the sizes 3 (x)" in caught.value.__notes__[-1]
 
     def test_a_traced_argument(self) -> None:
         """A check cannot be compiled."""

@@ -44,7 +44,7 @@ def vmap_notes(caller: str, error: Exception, call: Call) -> Iterator[str]:
 def _inconsistent_sizes(call: Call) -> str | None:
     sizes = [(path, leaf.shape[axis]) for path, leaf, axis in _mapped(call)]
     counts = Counter(size for _, size in sizes)
-    if len(counts) == 1:
+    if len(counts) == 1 and call.vmap.axis_size in (None, *counts):
         return None  # It is a `vmap` inside the function that was refused.
     # The odd one out is meant; of two, the first, which is where parameters usually stand.
     odd = min(sizes, key=lambda pair: counts[pair[1]], default=("", 0))[0]

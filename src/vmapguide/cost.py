@@ -89,6 +89,8 @@ class Loop:
 class XlaCost:
     """What XLA says about the compiled program. What it does not say is None.
 
+    It leaves out a count of which there is none, if there are others: that is 0.
+
     Attributes:
         flops: floating-point operations, the body of a loop counted once; what is unrolled is no
             loop.
