@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import pytest
 
 import vmapguide
-from vmapguide import _axes
 from vmapguide.explain import Explanation, Step
 
 
@@ -116,12 +115,6 @@ class TestNames:
         assert results(explanation) == [["B", 1009]]
         explanation = vmapguide.explain(lambda x: x * 2, 1)(arrays(2018, 3))
         assert arguments(explanation) == [[2018, "B"]]
-
-    def test_a_size_of_a_constant_is_not_tried(self) -> None:
-        """Sizes of captured arrays are sizes, too."""
-        captured = jnp.ones(1009)
-        jaxpr = jax.make_jaxpr(lambda x: x + captured.sum())(jnp.ones(3))
-        assert _axes._primes(1, jaxpr) == [1013]
 
     def test_unmapped_values_have_none(self) -> None:
         """What is shared has no batch axis and no name."""

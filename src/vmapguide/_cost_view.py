@@ -108,7 +108,7 @@ def differences(view: View) -> Iterator[str]:
             "function or a cumulative sum, or counts index arithmetic."
         )
     if xla.bytes is not None and xla.fuses and xla.bytes < view.bytes and unexplained:
-        yield "XLA fuses operations, and what they hand to each other is never in memory."
+        yield "XLA fuses operations, and what they hand to each other does not go through memory."
 
 
 def _lines_table(view: View) -> Table:

@@ -7,6 +7,7 @@ repeat what stands on it. Every other file is the same byte for byte.
 """
 
 import json
+import os
 import re
 import shutil
 import subprocess

@@ -2,8 +2,8 @@
 
 MyST-NB runs a page when Sphinx reads it, and Sphinx deals the pages out to its processes before it
 knows how long each takes. Here they are taken from one queue, by as many kernels as `sphinx-build
--j` says, but no more than one a core, and what they print goes into the cache, where MyST-NB finds
-it. Only this process writes there: a cache made by two at one time breaks (sphinx-doc/sphinx#12481).
+-j` says, but no more than one a core. What they print goes into the cache, where MyST-NB finds it.
+Only this process writes there: a cache made by two at one time breaks (sphinx-doc/sphinx#12481).
 
 A cell that fails is a warning with its page, line and message. The page is built as far as it came,
 and runs again next time. What a kernel inherits is in `kernels`, what is shown of a run in
