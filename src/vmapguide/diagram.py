@@ -207,17 +207,17 @@ def _arguments(
         if is_traced:
             yield _block(name, next(variables), axes, axis)
         else:
-            kind = _kind(leaf)
-            yield Block(name, kind.dtype, kind.shape, kind.shape, mapped=False)
+            yield _shared(name, leaf)
 
 
-def _kind(leaf: Any) -> Type:
-    """Return the type of a leaf, or what it is if it is no array."""
+def _shared(name: str, leaf: Any) -> Block:
+    """Return the block of what is not traced."""
     if hasattr(leaf, "shape"):
         # NumPy has arrays of text, too, which JAX has not.
         with contextlib.suppress(TypeError):
-            return _read.type_of(jax.typeof(leaf))
-    return Type(_errors.describe(leaf), None)
+            shape = tuple(leaf.shape)
+            return Block(name, _read.type_of(jax.typeof(leaf)).dtype, shape, shape, mapped=False)
+    return Block(name, _errors.describe(leaf), None, None, mapped=False)
 
 
 def _results(

@@ -202,7 +202,7 @@ class TestQueue:
     @pytest.fixture(autouse=True)
     def _cores(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Have two cores: however many processes Sphinx may start, two pages run at a time."""
-        monkeypatch.setattr(running.os, "cpu_count", lambda: 2)
+        monkeypatch.setattr("os.cpu_count", lambda: 2)
 
     def pages(self, *lengths: int) -> list[Page]:
         """Return pages of so many cells."""
