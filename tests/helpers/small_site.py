@@ -67,7 +67,7 @@ class Site:
     def build(self, *more: str, **variables: str) -> subprocess.CompletedProcess[str]:
         options = ["-n", "-W", "-T", "--keep-going", "-j", "2", "--color", *more]
         command = [sys.executable, "-m", "sphinx", *options, ".", "_build/html"]
-        environment = {**os.environ, "COLUMNS": "200", "CI": "", **variables}
+        environment = {**os.environ, "COLUMNS": "200", **variables}
         result = subprocess.run(
             command, check=False, cwd=self.folder, env=environment, capture_output=True, text=True
         )

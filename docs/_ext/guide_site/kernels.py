@@ -57,10 +57,8 @@ def set_cache_path(app: Sphinx, config: Config) -> None:
 
 
 def prepare_kernels(app: Sphinx) -> None:
-    """Set the environment that kernels inherit. On a server, nothing is taken from a cache."""
+    """Set the environment that kernels inherit."""
     profile = Path(app.outdir).parent / "ipython" / "profile_default"
     profile.mkdir(parents=True, exist_ok=True)
     shutil.copy(KERNEL / "ipython_kernel_config.py", profile)
     os.environ.update(SURROUNDINGS, IPYTHONDIR=str(profile.parent))
-    if os.environ.get("CI"):
-        shutil.rmtree(app.config.nb_execution_cache_path, ignore_errors=True)
