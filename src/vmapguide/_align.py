@@ -16,22 +16,9 @@ from difflib import SequenceMatcher
 
 import jax.extend.core as jec
 
-from vmapguide import _jaxpr
+from vmapguide import _jaxpr, _primitives
 from vmapguide._jaxpr import AnyJaxpr
 from vmapguide._numbering import Numbering, Numbers
-
-
-# Calls that compute what is in them, and nothing else.
-_CALLS = {
-    "checkpoint": "jaxpr",
-    "closed_call": "call_jaxpr",
-    "core_call": "call_jaxpr",
-    "custom_jvp_call": "call_jaxpr",
-    "custom_vjp_call": "call_jaxpr",
-    "eval_jaxpr": "jaxpr",
-    "jit": "jaxpr",
-    "remat2": "jaxpr",
-}
 
 
 @dataclass(frozen=True)
@@ -76,7 +63,7 @@ def flat(jaxpr: jec.ClosedJaxpr) -> AnyJaxpr:
 
 def _body(eqn: jec.JaxprEqn) -> AnyJaxpr | None:
     """Return the jaxpr that a call computes, None for any other equation."""
-    name = _CALLS.get(eqn.primitive.name)
+    name = _primitives.traits(eqn.primitive.name).body
     inner: AnyJaxpr | None = eqn.params.get(name) if name else None
     return inner
 
@@ -96,7 +83,8 @@ def _with_constants_outside(closed: AnyJaxpr) -> AnyJaxpr:
             inner = _jaxpr.opened(outside)
             own = [jec.Var(var.aval) for var in inner.constvars]
             opened = _with([], [*inner.constvars, *inner.invars], inner.eqns, inner)
-            params = {**eqn.params, _CALLS[eqn.primitive.name]: opened}
+            name = _primitives.traits(eqn.primitive.name).body
+            params = {p: opened if p == name else value for p, value in eqn.params.items()}
             eqns.append(eqn.replace(params=params, invars=[*own, *eqn.invars]))
             constvars += own
             consts += values

@@ -19,7 +19,7 @@ from typing import Any
 import jax
 import jax.extend.core as jec
 
-from vmapguide import _jaxpr
+from vmapguide import _jaxpr, _primitives
 
 
 @dataclass(frozen=True)
@@ -43,59 +43,6 @@ class Amount:
         return Amount(self.flops * number, self.transcendentals * number, self.bytes * number)
 
 
-# One for each element of the result.
-_ARITHMETIC = frozenset(
-    {
-        *("abs", "add", "add_any", "and", "ceil", "clamp", "clz", "complex", "conj"),
-        *("convert_element_type", "div", "eq", "eq_to", "floor", "ge", "gt", "is_finite", "le"),
-        *("le_to", "lt", "lt_to", "max", "min", "mul", "ne", "neg", "nextafter", "not", "or"),
-        *("population_count", "reduce_precision", "rem", "round", "select_n", "shift_left"),
-        *("shift_right_arithmetic", "shift_right_logical", "sign", "square", "sub", "xor"),
-    }
-)
-_TRANSCENDENTAL = frozenset(
-    {
-        *("acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "bessel_i0e", "bessel_i1e"),
-        *("cbrt", "cos", "cosh", "digamma", "erf", "erf_inv", "erfc", "exp", "exp2", "expm1"),
-        *("igamma", "igamma_grad_a", "igammac", "lgamma", "log", "log1p", "log2", "logistic"),
-        *("polygamma", "pow", "regularized_incomplete_beta", "rsqrt", "sin", "sinh", "sqrt", "tan"),
-        *("tanh", "zeta"),
-    }
-)
-
-# Nothing is computed. Of these, the last set does not even touch the memory.
-_MOVES = frozenset(
-    {
-        *("bitcast_convert_type", "broadcast_in_dim", "concatenate", "copy", "copy_p"),
-        *("copy_to_host", "device_put", "dynamic_slice", "dynamic_update_slice", "gather", "get"),
-        *("imag", "iota", "new_ref", "pad", "random_clone", "real", "rev", "scatter", "slice"),
-        *("split", "stack", "swap", "tile", "transpose", "unstack"),
-    }
-)
-_FREE = frozenset(
-    {
-        *("axis_index", "dce_sink", "empty", "freeze", "name", "optimization_barrier"),
-        *("platform_index", "pvary", "random_unwrap", "random_wrap", "reshape"),
-        *("sharding_constraint", "squeeze", "stop_gradient", "create_token"),
-    }
-)
-
-# These read no more of their first operand than they return.
-_PARTIAL_READS = frozenset({"dynamic_slice", "gather", "get", "slice"})
-
-# These write no more than what they are given to write: which operand that is.
-_PARTIAL_WRITES = {
-    "addupdate": 1,
-    "dynamic_update_slice": 1,
-    "scatter": 2,
-    "scatter-add": 2,
-    "scatter-max": 2,
-    "scatter-min": 2,
-    "scatter-mul": 2,
-    "scatter-sub": 2,
-    "swap": 1,
-}
-
 # A block of the threefry generator: 20 rounds of add, rotate (two shifts and an or) and xor; the
 # key is added to both words first, and then five times more, with the number of the time. It makes
 # two words of 32 bits (Salmon et al., Parallel Random Numbers: As Easy as 1, 2, 3, 2011).
@@ -105,23 +52,22 @@ _THREEFRY = "key<fry>"
 
 def amount(eqn: jec.JaxprEqn) -> Amount | None:
     """Return what one run of an equation costs, without what is nested in it, None if unknown."""
-    name = eqn.primitive.name
-    size = sum(_size(var) for var in eqn.outvars)
-    if name in _FREE:
-        return Amount()
-    moved = _bytes(eqn)
-    if name in _ARITHMETIC:
-        return Amount(size, 0, moved)
-    if name in _TRANSCENDENTAL:
-        return Amount(0, size, moved)
-    if name in _MOVES:
-        return Amount(0, 0, moved)
-    rule = _RULES.get(name)
-    counted = rule(eqn) if rule else None
+    counted: Count = None
+    match _primitives.traits(eqn.primitive.name).work:
+        case "free":
+            return Amount()
+        case "moves":
+            counted = 0
+        case "arithmetic":
+            counted = sum(map(_size, eqn.outvars))
+        case "transcendental":
+            counted = 0, sum(map(_size, eqn.outvars))
+        case "rule":
+            counted = RULES[eqn.primitive.name](eqn)
     if counted is None:
         return None
     flops, transcendentals = counted if isinstance(counted, tuple) else (counted, 0)
-    return Amount(round(flops), round(transcendentals), moved)
+    return Amount(round(flops), round(transcendentals), _bytes(eqn))
 
 
 def _size(atom: Any) -> int:
@@ -135,13 +81,13 @@ def _shape(atom: Any) -> tuple[int, ...]:
 def _bytes(eqn: jec.JaxprEqn) -> int:
     """Return how many bytes an equation reads and writes if it runs on its own."""
     operands, results = [*map(_held, eqn.invars)], [*map(_held, eqn.outvars)]
-    name = eqn.primitive.name
-    if name in _PARTIAL_READS:
+    traits = _primitives.traits(eqn.primitive.name)
+    if traits.reads_part:
         operands[0] = sum(results)
-    if name in _PARTIAL_WRITES:
+    if traits.written is not None:
         # The operand is changed in place. A swap is how a reference is assigned to, and what was
         # there before is hardly ever wanted: it is not read.
-        written = _size(eqn.invars[_PARTIAL_WRITES[name]]) * _itemsize(eqn.invars[0])
+        written = _size(eqn.invars[traits.written]) * _itemsize(eqn.invars[0])
         operands[0], results = 0, [written]
     return sum(operands) + sum(results)
 
@@ -354,7 +300,7 @@ def _svd(eqn: jec.JaxprEqn) -> Count:
     return batch * (4 * m**2 * n + 22 * n**3 if full else 6 * m * n**2 + 20 * n**3)
 
 
-_RULES: dict[str, Callable[[jec.JaxprEqn], Count]] = {
+RULES: dict[str, Callable[[jec.JaxprEqn], Count]] = {
     "addupdate": lambda eqn: _size(eqn.invars[1]),
     "approx_top_k": _top_k,
     "argmax": _argument,

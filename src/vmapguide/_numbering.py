@@ -25,7 +25,7 @@ import jax.extend.core as jec
 import jax.numpy as jnp
 import numpy as np
 
-from vmapguide import _jaxpr
+from vmapguide import _jaxpr, _primitives
 from vmapguide._jaxpr import AnyJaxpr
 
 
@@ -44,30 +44,6 @@ Axis = int | New
 _NEUTRAL = frozenset({"weak_type", "sharding", "out_sharding"})
 
 _AXES = frozenset({"axes", "axis", "dimension", "dimensions"})
-
-_COMMUTATIVE = frozenset({"add", "and", "eq", "max", "min", "mul", "ne", "or", "xor"})
-
-_REDUCTIONS = frozenset(
-    {
-        "reduce_and",
-        "reduce_max",
-        "reduce_min",
-        "reduce_or",
-        "reduce_prod",
-        "reduce_sum",
-        "reduce_xor",
-    }
-)
-
-_ELEMENTWISE = _COMMUTATIVE | {
-    *("abs", "acos", "acosh", "add_any", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil"),
-    *("clamp", "convert_element_type", "cos", "cosh", "digamma", "div", "erf", "erf_inv", "erfc"),
-    *("exp", "exp2", "expm1", "floor", "ge", "gt", "integer_pow", "is_finite", "le", "lgamma"),
-    *("log", "log1p", "logistic", "lt", "neg", "nextafter", "not", "one_minus_square", "pow"),
-    *("rem", "round", "rsqrt", "select_n", "shift_left", "shift_right_arithmetic"),
-    *("shift_right_logical", "sign", "sin", "sinh", "sqrt", "square", "stop_gradient", "sub"),
-    *("tan", "tanh"),
-}
 
 
 @dataclass(frozen=True)
@@ -365,12 +341,12 @@ def _is_new(label: Any) -> bool:
 
 
 def _rule(eqn: jec.JaxprEqn) -> Rule | None:
-    name = eqn.primitive.name
-    if name in _ELEMENTWISE:
+    traits = _primitives.traits(eqn.primitive.name)
+    if traits.elementwise:
         return _elementwise
-    if name in _REDUCTIONS:
+    if traits.reduction:
         return _reduction
-    return _dot_general if name == "dot_general" else None
+    return _dot_general if eqn.primitive.name == "dot_general" else None
 
 
 def _elementwise(
@@ -389,7 +365,7 @@ def _elementwise(
         )
         for view in seen
     ]
-    if eqn.primitive.name in _COMMUTATIVE:
+    if _primitives.traits(eqn.primitive.name).commutative:
         spread.sort(key=repr)
     labels: list[Any] = []
     for d, size in enumerate(out):

@@ -1,0 +1,289 @@
+"""What is known of JAX's primitives: one row each, and nothing else knows it.
+
+Only data is here. `_flops` has the formulas of the rows that say `rule`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+# What a primitive costs. `arithmetic`: one FLOP for each element of its result. `transcendental`:
+# one such function for each. `moves`: nothing is computed, but memory is read and written. `free`:
+# not even that. `rule`: what a formula says. `inside`: what is nested in it. `unknown`: nobody
+# knows, unless something is nested in it.
+Work = Literal["arithmetic", "transcendental", "moves", "free", "rule", "inside", "unknown"]
+
+# What a primitive is to somebody who looks at a program. `layout`: it only moves, adds or drops
+# axes, or copies. `loop`: it runs what is nested in it again and again. `callback`: it calls
+# Python, for a result. `print`: it calls Python, for what that does. `random`: it makes bits.
+Role = Literal["", "layout", "loop", "callback", "print", "random"]
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What is known of a primitive. The defaults are right for one of which nothing is known.
+
+    Attributes:
+        work: what it costs.
+        role: what it is in a program; empty if it is none of those.
+        elementwise: whether each element of its one result is made from the elements of the
+            operands in the same place.
+        commutative: whether its two operands may change places.
+        reduction: whether it reduces the axes that its parameter `axes` names, in any order.
+        applies: whether it holds a function that it applies to elements, so that the cost of the
+            function is part of its own.
+        reads_part: whether it reads no more of its first operand than it returns.
+        written: of an operation that changes its first operand in place, which operand says what
+            is written there.
+        body: of a call that computes what is in it and nothing else, the parameter that has the
+            program.
+    """
+
+    work: Work = "unknown"
+    role: Role = ""
+    elementwise: bool = False
+    commutative: bool = False
+    reduction: bool = False
+    applies: bool = False
+    reads_part: bool = False
+    written: int | None = None
+    body: str | None = None
+
+
+def traits(name: str) -> Traits:
+    """Return what is known of a primitive by its name."""
+    return PRIMITIVES.get(name, _UNKNOWN)
+
+
+def with_role(*roles: Role) -> frozenset[str]:
+    """Return the names of the primitives that have one of these roles."""
+    return frozenset(name for name, row in PRIMITIVES.items() if row.role in roles)
+
+
+_UNKNOWN = Traits()
+_ARITHMETIC = Traits("arithmetic", elementwise=True)
+_COMMUTATIVE = Traits("arithmetic", elementwise=True, commutative=True)
+_TRANSCENDENTAL = Traits("transcendental", elementwise=True)
+_MOVES = Traits("moves")
+_FREE = Traits("free")
+_RULE = Traits("rule")
+_REDUCTION = Traits("rule", reduction=True)
+_INSIDE = Traits("inside")
+
+PRIMITIVES: dict[str, Traits] = {
+    "abs": _ARITHMETIC,
+    "acos": _TRANSCENDENTAL,
+    "acosh": _TRANSCENDENTAL,
+    "add": _COMMUTATIVE,
+    "add_any": _COMMUTATIVE,
+    "addupdate": Traits("rule", written=1),
+    "after_all": _UNKNOWN,
+    "all_gather": _UNKNOWN,
+    "all_to_all": _UNKNOWN,
+    "and": _COMMUTATIVE,
+    "approx_top_k": _RULE,
+    "argmax": _RULE,
+    "argmin": _RULE,
+    "asin": _TRANSCENDENTAL,
+    "asinh": _TRANSCENDENTAL,
+    "atan": _TRANSCENDENTAL,
+    "atan2": _TRANSCENDENTAL,
+    "atanh": _TRANSCENDENTAL,
+    "axis_index": _FREE,
+    "bessel_i0e": _TRANSCENDENTAL,
+    "bessel_i1e": _TRANSCENDENTAL,
+    "bitcast_convert_type": _MOVES,
+    "broadcast_in_dim": Traits("moves", role="layout"),
+    "call": _INSIDE,
+    "cbrt": _TRANSCENDENTAL,
+    "ceil": _ARITHMETIC,
+    "checkpoint": Traits("inside", body="jaxpr"),
+    "cholesky": _RULE,
+    "clamp": _ARITHMETIC,
+    "closed_call": Traits("inside", body="call_jaxpr"),
+    "clz": _ARITHMETIC,
+    "complex": _ARITHMETIC,
+    "concatenate": _MOVES,
+    "cond": _INSIDE,
+    "conj": _ARITHMETIC,
+    "conv_general_dilated": _RULE,
+    "convert_element_type": _ARITHMETIC,
+    "copy": Traits("moves", role="layout"),
+    "copy_p": _MOVES,
+    "copy_to_host": _MOVES,
+    "core_call": Traits("inside", body="call_jaxpr"),
+    "cos": _TRANSCENDENTAL,
+    "cosh": _TRANSCENDENTAL,
+    "create_token": _FREE,
+    "cumlogsumexp": _RULE,
+    "cummax": _RULE,
+    "cummin": _RULE,
+    "cumprod": _RULE,
+    "cumsum": _RULE,
+    "custom_jvp_call": Traits("inside", body="call_jaxpr"),
+    "custom_lin": _INSIDE,
+    "custom_linear_solve": _INSIDE,
+    "custom_vjp_call": Traits("inside", body="call_jaxpr"),
+    "custom_vmap_call": _INSIDE,
+    "dce_sink": _FREE,
+    "debug_callback": Traits("unknown", role="print"),
+    "debug_print": Traits("unknown", role="print"),
+    "device_put": _MOVES,
+    "digamma": _TRANSCENDENTAL,
+    "div": _ARITHMETIC,
+    "dot_general": _RULE,
+    "dynamic_slice": Traits("moves", reads_part=True),
+    "dynamic_update_slice": Traits("moves", written=1),
+    "eig": _RULE,
+    "eigh": _RULE,
+    "empty": _FREE,
+    "empty2": _UNKNOWN,
+    "eq": _COMMUTATIVE,
+    "eq_to": _COMMUTATIVE,
+    "erf": _TRANSCENDENTAL,
+    "erf_inv": _TRANSCENDENTAL,
+    "erfc": _TRANSCENDENTAL,
+    "eval_jaxpr": Traits("inside", body="jaxpr"),
+    "exp": _TRANSCENDENTAL,
+    "exp2": _TRANSCENDENTAL,
+    "expm1": _TRANSCENDENTAL,
+    "fft": _RULE,
+    "floor": _ARITHMETIC,
+    "freeze": _FREE,
+    "gather": Traits("moves", reads_part=True),
+    "ge": _ARITHMETIC,
+    "geqp3": _RULE,
+    "geqrf": _RULE,
+    "get": Traits("moves", reads_part=True),
+    "gt": _ARITHMETIC,
+    "hessenberg": _RULE,
+    "householder_product": _RULE,
+    "igamma": _TRANSCENDENTAL,
+    "igamma_grad_a": _TRANSCENDENTAL,
+    "igammac": _TRANSCENDENTAL,
+    "imag": Traits("moves", elementwise=True),
+    "integer_pow": Traits("rule", elementwise=True),
+    "io_callback": Traits("unknown", role="callback"),
+    "iota": _MOVES,
+    "iota_2x32_shape": _RULE,
+    "is_finite": _ARITHMETIC,
+    "jit": Traits("inside", body="jaxpr"),
+    "le": _ARITHMETIC,
+    "le_to": _ARITHMETIC,
+    "lgamma": _TRANSCENDENTAL,
+    "log": _TRANSCENDENTAL,
+    "log1p": _TRANSCENDENTAL,
+    "log2": _TRANSCENDENTAL,
+    "logistic": _TRANSCENDENTAL,
+    "lt": _ARITHMETIC,
+    "lt_to": _ARITHMETIC,
+    "lu": _RULE,
+    "lu_pivots_to_permutation": _RULE,
+    "max": _COMMUTATIVE,
+    "min": _COMMUTATIVE,
+    "mul": _COMMUTATIVE,
+    "name": Traits("free", elementwise=True),
+    "ne": _COMMUTATIVE,
+    "neg": _ARITHMETIC,
+    "new_ref": _MOVES,
+    "nextafter": _ARITHMETIC,
+    "not": _ARITHMETIC,
+    "one_minus_square": Traits("rule", elementwise=True),
+    "optimization_barrier": _FREE,
+    "or": _COMMUTATIVE,
+    "ormqr": _RULE,
+    "pad": _MOVES,
+    "pallas_call": Traits("unknown", applies=True),
+    "platform_index": _FREE,
+    "pmax": _UNKNOWN,
+    "pmin": _UNKNOWN,
+    "polygamma": _TRANSCENDENTAL,
+    "polynomial": _RULE,
+    "population_count": _ARITHMETIC,
+    "pow": _TRANSCENDENTAL,
+    "ppermute": _UNKNOWN,
+    "psum": _UNKNOWN,
+    "pure_callback": Traits("unknown", role="callback"),
+    "pvary": _FREE,
+    "qr": _RULE,
+    "ragged_all_to_all": _UNKNOWN,
+    "ragged_dot_general": _RULE,
+    "random_bits": Traits("rule", role="random"),
+    "random_clone": _MOVES,
+    "random_fold_in": _RULE,
+    "random_gamma": _UNKNOWN,
+    "random_seed": _RULE,
+    "random_split": _RULE,
+    "random_unwrap": _FREE,
+    "random_wrap": _FREE,
+    "real": Traits("moves", elementwise=True),
+    "reduce": Traits("rule", applies=True),
+    "reduce_and": _REDUCTION,
+    "reduce_max": _REDUCTION,
+    "reduce_min": _REDUCTION,
+    "reduce_or": _REDUCTION,
+    "reduce_precision": _ARITHMETIC,
+    "reduce_prod": _REDUCTION,
+    "reduce_sum": _REDUCTION,
+    "reduce_window": Traits("rule", applies=True),
+    "reduce_window_max": _RULE,
+    "reduce_window_min": _RULE,
+    "reduce_window_sum": _RULE,
+    "reduce_xor": _REDUCTION,
+    "regularized_incomplete_beta": _TRANSCENDENTAL,
+    "rem": _ARITHMETIC,
+    "remat2": Traits("inside", body="jaxpr"),
+    "reshape": Traits("free", role="layout"),
+    "rev": _MOVES,
+    "rng_bit_generator": Traits("unknown", role="random"),
+    "rng_uniform": _UNKNOWN,
+    "round": _ARITHMETIC,
+    "rsqrt": _TRANSCENDENTAL,
+    "run_state": _INSIDE,
+    "scan": Traits("inside", role="loop"),
+    "scatter": Traits("moves", applies=True, written=2),
+    "scatter-add": Traits("rule", applies=True, written=2),
+    "scatter-max": Traits("rule", applies=True, written=2),
+    "scatter-min": Traits("rule", applies=True, written=2),
+    "scatter-mul": Traits("rule", applies=True, written=2),
+    "scatter-sub": Traits("rule", applies=True, written=2),
+    "schur": _RULE,
+    "select_and_gather_add": Traits("rule", applies=True),
+    "select_and_scatter": Traits("unknown", applies=True),
+    "select_and_scatter_add": Traits("rule", applies=True),
+    "select_n": _ARITHMETIC,
+    "shard_map": _INSIDE,
+    "sharding_constraint": _FREE,
+    "shift_left": _ARITHMETIC,
+    "shift_right_arithmetic": _ARITHMETIC,
+    "shift_right_logical": _ARITHMETIC,
+    "sign": _ARITHMETIC,
+    "sin": _TRANSCENDENTAL,
+    "sinh": _TRANSCENDENTAL,
+    "slice": Traits("moves", reads_part=True),
+    "sort": _RULE,
+    "split": _MOVES,
+    "sqrt": _TRANSCENDENTAL,
+    "square": _ARITHMETIC,
+    "squeeze": Traits("free", role="layout"),
+    "stack": _MOVES,
+    "stop_gradient": Traits("free", elementwise=True),
+    "sub": _ARITHMETIC,
+    "svd": _RULE,
+    "swap": Traits("moves", written=1),
+    "tan": _TRANSCENDENTAL,
+    "tanh": _TRANSCENDENTAL,
+    "threefry2x32": _RULE,
+    "tile": _MOVES,
+    "top_k": _RULE,
+    "transpose": Traits("moves", role="layout"),
+    "triangular_solve": _RULE,
+    "tridiagonal": _RULE,
+    "tridiagonal_solve": _RULE,
+    "unstack": _MOVES,
+    "while": Traits("inside", role="loop"),
+    "xor": _COMMUTATIVE,
+    "zeta": _TRANSCENDENTAL,
+}
