@@ -9,7 +9,7 @@ import jax.extend.core as jec
 import pytest
 
 import vmapguide
-from vmapguide import _jaxpr
+from vmapguide import _jaxpr, _match
 from vmapguide.explain import Explanation
 
 
@@ -62,7 +62,7 @@ def check_explanation(f: Callable[..., Any], *args: Any, **vmap: Any) -> Explana
     """
     explanation = vmapguide.explain(f, **vmap)(*args)
     plain = jax.make_jaxpr(jax.vmap(f, **vmap))(*args)
-    assert _jaxpr.equal(explanation.batched, plain)
+    assert _match.equal(explanation.batched, plain)
     shown = (_jaxpr.without_addresses(jaxpr) for jaxpr in (explanation.batched, plain))
     assert len(set(shown)) == 1
     assert_total(explanation)

@@ -8,12 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import lax
 from jax.experimental import io_callback
 from jax.experimental import pallas as pl
 from jax.sharding import AxisType, PartitionSpec
 
 import vmapguide
-from vmapguide import _jaxpr
+from vmapguide import _jaxpr, _marks, _match
 from vmapguide.explain import Explanation
 
 
@@ -159,6 +160,11 @@ NESTED = {
 }
 
 
+def equations(jaxpr: Any) -> list[Any]:
+    """Return the equations of a jaxpr and of those nested in it."""
+    return [eqn for inner in _jaxpr.walk(jaxpr) for eqn in inner.eqns]
+
+
 class TestWhole:
     """What is shown is what `jax.vmap` makes, and every equation of it has a place."""
 
@@ -231,27 +237,60 @@ class TestWhole:
     def test_nothing_is_lost_if_the_trace_is_disturbed(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Where the tags cannot be trusted the jaxprs are shown, and nothing is claimed."""
+        """Where a program cannot be marked the jaxprs are shown, and nothing is claimed."""
 
-        def unequal(_one: Any, _other: Any) -> bool:
-            return False
+        def fail(_jaxpr: Any) -> Any:
+            raise NotImplementedError
 
         f, in_axes, args = PROGRAMS["nested"]
-        with monkeypatch.context() as patch:
-            patch.setattr(_jaxpr, "equal", unequal)
-            explanation = vmapguide.explain(f, in_axes)(*args)
+        monkeypatch.setattr(_marks, "mark", fail)
+        explanation = vmapguide.explain(f, in_axes)(*args)
         assert not explanation.complete
-        assert _jaxpr.equal(explanation.batched, jax.make_jaxpr(jax.vmap(f, in_axes))(*args))
-        assert _jaxpr.equal(explanation.per_example, jax.make_jaxpr(f)(VECTOR, INDEX))
+        assert _match.equal(explanation.batched, jax.make_jaxpr(jax.vmap(f, in_axes))(*args))
+        assert _match.equal(explanation.per_example, jax.make_jaxpr(f)(VECTOR, INDEX))
         assert explanation.steps
+        assert {step.kind for step in explanation.steps} == {"unknown"}
         assert not any(step.batched for step in explanation.steps)
         assert not explanation.boundary
+        assert {*map(id, explanation.unknown)} == {*map(id, equations(explanation.batched))}
         assert explanation.to_dict()["complete"] is False
         table = explanation._repr_html_().partition("<table")[2].partition("<script")[0]
         for view in (str(explanation), table):
             assert "could not be mapped" in " ".join(view.split())
             assert "rewritten" not in view
             assert "one example at a time" not in view
+
+    def test_one_misfit_costs_itself_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What comes out otherwise in the marked trace is unknown, and all else is mapped."""
+        mark = _marks.mark
+
+        def disturb(jaxpr: Any) -> Any:
+            def edit(_: int, inner: Any, eqns: list[Any]) -> Any:
+                other = [
+                    eqn.replace(primitive=lax.cos_p) if eqn.primitive is lax.sin_p else eqn
+                    for eqn in eqns
+                ]
+                return inner.replace(eqns=other)
+
+            return mark(_jaxpr.rebuild(jaxpr, edit))
+
+        def f(x: Any) -> Any:
+            y = jnp.exp(x)
+            z = jnp.sin(y)
+            return lax.cond(z[0] > 0, jnp.tanh, jnp.sin, z) + y
+
+        monkeypatch.setattr(_marks, "mark", disturb)
+        explanation = vmapguide.explain(f)(VECTORS)
+        assert not explanation.complete
+        kinds = [(step.equation.primitive.name, step.kind) for step in explanation.steps]
+        assert {name for name, kind in kinds if kind == "unknown"} == {"sin"}
+        assert [eqn.primitive.name for eqn in explanation.unknown] == ["sin", "sin"]
+        assert dict(kinds)["exp"] == "same"
+        assert dict(kinds)["cond"] == "all branches"
+        assert dict(kinds)["tanh"] == "same"
+        claimed = [eqn for step in explanation.steps for eqn in step.batched]
+        every = [*claimed, *explanation.unknown, *explanation.boundary]
+        assert sorted(map(id, every)) == sorted(map(id, equations(explanation.batched)))
 
 
 # Pairs of functions whose jaxprs differ.
@@ -295,8 +334,8 @@ class TestEqual:
         """
         x = jnp.ones(3)
         a, b = (jax.make_jaxpr(f)(x, x) for f in DIFFERENT[difference])
-        assert not _jaxpr.equal(a, b)
-        assert not _jaxpr.equal(b, a)
+        assert not _match.equal(a, b)
+        assert not _match.equal(b, a)
         assert str(a) != str(b)
 
     def test_another_size_or_type_is_a_difference(self) -> None:
@@ -305,8 +344,8 @@ class TestEqual:
             jax.make_jaxpr(lambda x: x)(jax.ShapeDtypeStruct(shape, dtype))
             for shape, dtype in (((3,), "float32"), ((4,), "float32"), ((3,), "int32"))
         )
-        assert not _jaxpr.equal(small, large)
-        assert not _jaxpr.equal(small, whole)
+        assert not _match.equal(small, large)
+        assert not _match.equal(small, whole)
 
     @pytest.mark.parametrize("program", PROGRAMS)
     def test_a_trace_equals_the_next_one(self, program: str) -> None:
@@ -314,4 +353,4 @@ class TestEqual:
         f, in_axes, args = PROGRAMS[program]
         a, b = (jax.make_jaxpr(jax.vmap(f, in_axes))(*args) for _ in range(2))
         assert a is not b
-        assert _jaxpr.equal(a, b)
+        assert _match.equal(a, b)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import pytest
 
 import vmapguide
-from vmapguide.explain import Explanation, Step
+from vmapguide import Explanation, Step
 
 
 W = jnp.arange(10.0).reshape(2, 5)

@@ -279,9 +279,10 @@ class TestSummary:
             return jax.lax.while_loop(lambda v: v.sum() < 10, lambda v: v * 2, x)
 
         text = " ".join(str(vmapguide.explain(f)(VECTORS, INDICES)).split())
-        assert "1 runs every branch for every example." in text
-        assert "1 runs until the slowest example is done." in text
-        assert "1 runs one example at a time." in text
+        first = f.__code__.co_firstlineno
+        assert f"1 runs every branch for every example: line {first + 2}." in text
+        assert f"1 runs until the slowest example is done: line {first + 3}." in text
+        assert f"1 runs one example at a time: line {first + 1}." in text
         assert "Nothing runs one example at a time." not in text
 
     def test_nothing_runs_one_by_one(self) -> None:

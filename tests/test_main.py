@@ -54,6 +54,8 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Work in a folder with a model in it; forget what was imported from there."""
     (tmp_path / "model.py").write_text(MODEL)
     (tmp_path / "broken.py").write_text("import jax\n\n1 / 0\n")
+    (tmp_path / "README.md").write_text("# A model\n")
+    (tmp_path / "notes.txt").write_text("x = 1\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.delitem(sys.modules, "model", raising=False)
@@ -127,18 +129,33 @@ class TestOutput:
         assert "\x1b[33mB\x1b[39m" in on_a_terminal(NEURON)
         assert "\x1b" not in on_a_terminal(NEURON, NO_COLOR="1")
 
-    def test_nothing_is_folded_where_there_is_no_terminal(
-        self, capsys: pytest.CaptureFixture[str]
+    @pytest.mark.parametrize("options", [[], ["--fold"]])
+    def test_library_code_is_folded(
+        self, options: list[str], capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """What library code does is folded for a reader, and whole in a file."""
-        call = ["explain", "model.py:sample", "key[7]"]
+        """What matters is not buried, be it on a terminal or in a file."""
+        call = ["explain", "model.py:sample", "key[7]", *options]
         assert main(call) == 0
+        for folded in (capsys.readouterr().out, on_a_terminal(call)):
+            assert "erf_inv" not in folded
+            assert "inside library code: 1 was rewritten" in folded
+
+    def test_all_of_it_on_request(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """`--no-fold` prints every equation."""
+        assert main(["explain", "model.py:sample", "key[7]", "--no-fold"]) == 0
         whole = capsys.readouterr().out
         assert "erf_inv" in whole
         assert "inside library code" not in whole
-        folded = on_a_terminal(call)
-        assert "erf_inv" not in folded
-        assert "inside library code" in folded
+
+    def test_lines_of_a_library(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+        """`--library` shows the lines inside the call, in text and on a page."""
+        call = ["explain", "model.py:sample", "key[7]", "--library"]
+        assert main(call) == 0
+        assert "jax/_src/random" in capsys.readouterr().out
+        assert main([*call, "--no-fold", "--html", "out.html"]) == 0
+        page = (tmp_path / "out.html").read_text("utf-8")
+        assert 'class="vg-place">' in page
+        assert 'class="vg-more">' not in page
 
 
 class TestMistakes:
@@ -164,6 +181,14 @@ class TestMistakes:
             (["model.py:neuron", "my_type[3]"], "my_type is not a dtype"),
             (["model.py:neuron", "{[1]: 2}"], "cannot read the argument '{[1]: 2}'"),
             (["model.py:neuron", "f32[3]", "--in-axes", "{[1]: 0}"], "cannot read --in-axes"),
+            (
+                ["README.md:x", "f32[3]"],
+                "README.md is not a Python file: its name has to end in .py",
+            ),
+            (["notes.txt:x", "f32[3]"], "notes.txt is not a Python file"),
+            (["folder/model:x", "f32[3]"], "folder/model is not the name of a module"),
+            (["folder/README.md:x", "f32[3]"], "folder/README.md is not the name of a module"),
+            (["absent.md:x", "f32[3]"], "there is no module absent"),
         ],
     )
     def test_a_wrong_call(
@@ -192,6 +217,29 @@ class TestMistakes:
         errors = capsys.readouterr().err
         assert all(message in errors for message in messages), errors
         assert "Traceback" not in errors
+
+    @pytest.mark.parametrize(
+        "folder", ["vmapguide", "vmapguide/examples", "src/vmapguide", "other"]
+    )
+    def test_the_line_is_named_whatever_its_folder(
+        self, folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """A checkout of this project has its name: what is in it is the user's all the same."""
+        place = tmp_path / folder
+        place.mkdir(parents=True)
+        (place / "model.py").write_text(MODEL)
+        (place / "broken.py").write_text("1 / 0\n")
+        assert main(["explain", f"{place}/model.py:branch", "f32[3]"]) == 1
+        assert f"vmapguide: {place}/model.py:23: Tracer" in capsys.readouterr().err
+        assert main(["explain", f"{place}/broken.py:f", "f32[3]"]) == 1
+        assert f"{place}/broken.py:1: ZeroDivisionError" in capsys.readouterr().err
+
+    def test_no_line_is_named_where_the_call_is_wrong(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Sizes that differ are not the fault of a line, nor of one of this package's."""
+        assert main(["explain", "model.py:neuron", "f32[2,5]", "f32[3,5]"]) == 1
+        assert capsys.readouterr().err.startswith("vmapguide: ValueError: ")
 
     def test_it_runs_as_a_module(self) -> None:
         """`python -m vmapguide` passes its status on."""

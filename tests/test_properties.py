@@ -105,8 +105,49 @@ def compiled(x: jax.Array, choose: Choose) -> Any:
     return inner(x) + inner(x + 1)
 
 
+def constants(x: jax.Array, choose: Choose) -> Any:
+    """Make constants in one order, and use them in another."""
+    made = [jnp.arange(1.0, 1.0 + x.shape[-1]) * (k + 1) for k in range(3)]
+    order = [choose(3) for _ in range(3)]
+    for k in order:
+        x = x * made[k] if choose(2) else x + made[-1 - k]
+    return x
+
+
+@jax.jit
+def helper(x: jax.Array) -> jax.Array:
+    """Compute something in a few steps."""
+    return jnp.exp(-jnp.abs(x)) * 2 + jnp.tanh(x)
+
+
+def shared_helper(x: jax.Array, choose: Choose) -> Any:
+    """Call one compiled helper with a shared value, with mapped ones, and one inside the other."""
+    once = helper(jnp.float32(choose(5)))
+    return (helper(helper(x)) if choose(2) else helper(x)) * once + helper(
+        jnp.moveaxis(x, 0, -1)
+    ).sum()
+
+
+def rule(x: jax.Array, choose: Choose) -> Any:
+    """Call a function with a derivative of its own that closes over values."""
+    scale = x.sum() if choose(2) else jnp.float32(choose(5))
+
+    @jax.custom_vjp
+    def scaled(v: jax.Array) -> jax.Array:
+        return v * scale
+
+    scaled.defvjp(lambda v: (v * scale, None), lambda _, g: (g,))
+    return jax.checkpoint(scaled)(x) if choose(2) else scaled(x)
+
+
+def inner_map(x: jax.Array, choose: Choose) -> Any:
+    """Map over an axis of one example."""
+    inner = chosen(choose)
+    return jax.vmap(lambda v: inner(v + 1), in_axes=choose(x.ndim))(x)
+
+
 ONE = (elementwise, reduction, transpose, reshape, broadcast, slicing, dynamic, sorting)
-ALL = (*ONE, branch, scan, loop, compiled)
+ALL = (*ONE, branch, scan, loop, compiled, constants, shared_helper, rule, inner_map)
 
 
 def chosen(choose: Choose) -> Callable[[jax.Array], jax.Array]:
@@ -200,12 +241,16 @@ def check_axes(explanation: Explanation) -> None:
                 shape = variable["type"]["shape"]
                 assert tuple(map(real_size, shape)) == shape_of(var)
                 assert ("B" in "".join(map(str, shape))) == any(s >= BATCH for s in shape_of(var))
-        if not step.batched:
-            continue  # It passes on what it was given, or its jaxpr was not used.
-        assert step.batch_axes is not None
-        last = step.batched[-1].outvars
-        if len(last) == len(step.equation.outvars):
-            for axis, one, whole in zip(step.batch_axes, step.equation.outvars, last, strict=True):
+        for variant in step.variants:
+            if not variant.batched:
+                continue  # It passes on what it was given, or its jaxpr was not used.
+            assert variant.batch_axes is not None
+            last = variant.batched[-1].outvars
+            if len(last) != len(step.equation.outvars):
+                continue
+            for axis, one, whole in zip(
+                variant.batch_axes, step.equation.outvars, last, strict=True
+            ):
                 expected = list(shape_of(one))
                 if axis is not None:
                     expected.insert(axis, BATCH)
@@ -250,4 +295,5 @@ def test_the_programs_are_varied() -> None:
             explanation = vmapguide.explain(program([(step, choices)]))(x)
             found |= set(_jaxpr.count_primitives(explanation.per_example))
     assert {"cond", "while", "scan", "jit", "dot_general", "concatenate", "sort"} <= found
+    assert {"custom_vjp_call", "exp"} <= found
     assert {"cumsum", "reduce_sum", "transpose", "reshape", "slice", "dynamic_slice"} <= found

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import pytest
 
 import vmapguide
-from vmapguide import _program, _render
+from vmapguide import _program, _render, _view_text
 
 
 F32 = _program.Type("f32", (2,))
@@ -143,3 +143,10 @@ def test_a_line_of_many_equations_is_folded() -> None:
     assert f"{made - 12} more equations" in source
     assert f"{made - 12} more equations" in str(explanation)
     assert Tree(source).text.count(" = sin ") == 2 * 20
+
+
+def test_lines_of_code_are_bold_and_numbers_in_equations_are_not() -> None:
+    """On a terminal a line of code stands out, whether or not its number fills the margin."""
+    text = "9   x = f(\n10  y)\n 9  z\n    a:f32[B] = while[…] b c\n      0   d:f32[B] = e"
+    bold = [line for line in _view_text.coloured(text).split("\n") if line.startswith("\x1b[1m")]
+    assert [re.sub(r"\x1b\[\d+m", "", line) for line in bold] == ["9   x = f(", "10  y)", " 9  z"]

@@ -15,22 +15,19 @@ import importlib.util
 import json
 import os
 import re
-import shutil
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
-from vmapguide import _source, _view
+from vmapguide import _view_text
+from vmapguide._typenames import dtype_named
+from vmapguide._user_line import user_frame
 from vmapguide.explain import Explanation, explain
 
-
-_SHORT = {"f": "float", "i": "int", "u": "uint", "c": "complex", "bf": "bfloat"}
 
 # What Python raises about a text that it cannot read as a value.
 _UNREADABLE = (SyntaxError, TypeError, ValueError, MemoryError, RecursionError)
@@ -77,13 +74,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             "axis_size": options.axis_size,
         }
         explanation = _explain(f, axes, args, kwargs)
+        shown = {"fold": options.fold, "library": options.library}
         if options.html:
-            write(Path(options.html), page(explanation))
+            write(Path(options.html), page(explanation, **shown))
             print(f"wrote {options.html}")
         elif options.json:
             print(json.dumps(explanation.to_dict(), indent=2))
         else:
-            print(_text(explanation))
+            print(_text(explanation, **shown))
         # What is printed may wait in a buffer. A reader that has gone is to be noticed here.
         sys.stdout.flush()
     except UsageError as error:
@@ -116,6 +114,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out-axes", default="0", help="as for jax.vmap")
     parser.add_argument("--axis-name", help="as for jax.vmap")
     parser.add_argument("--axis-size", type=int, help="as for jax.vmap")
+    parser.add_argument(
+        "--fold",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="fold away library code and what is long; --no-fold shows every equation",
+    )
+    parser.add_argument("--library", action="store_true", help="show lines of library code, too")
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--html", metavar="FILE", help="write one self-contained page instead")
     output.add_argument("--json", action="store_true", help="print data instead")
@@ -152,6 +157,7 @@ def load(place: str) -> Callable[..., Any]:
 def _module(where: str) -> ModuleType:
     try:
         if not where.endswith(".py"):
+            _check_module(where)
             sys.path.insert(0, str(Path.cwd()))
             return importlib.import_module(where)
         path = Path(where)
@@ -173,6 +179,17 @@ def _module(where: str) -> ModuleType:
     except Exception as error:  # noqa: BLE001
         raise _FunctionError(f"importing {where} failed. {_told(error)}") from None
     return module
+
+
+def _check_module(where: str) -> None:
+    """Raise if what does not end in .py is not the name of a module, either."""
+    if Path(where).is_file():
+        raise UsageError(f"{where} is not a Python file: its name has to end in .py")
+    if "/" in where or os.sep in where:
+        raise UsageError(
+            f"{where} is not the name of a module: write path/to/file.py:function, or "
+            f"package.module:function with dots"
+        )
 
 
 def _arguments(texts: Sequence[str]) -> tuple[list[Any], dict[str, Any]]:
@@ -214,7 +231,7 @@ def _value(node: ast.AST) -> Any:
             shape = [size.value for size in sizes if isinstance(size, ast.Constant)]
             if len(shape) < len(sizes) or not all(isinstance(size, int) for size in shape):
                 raise ValueError(f"{ast.unparse(index)} is not a shape")
-            return jax.ShapeDtypeStruct(shape, _dtype(name))
+            return jax.ShapeDtypeStruct(shape, dtype_named(name))
         case ast.Dict(keys=keys, values=values):
             return {ast.literal_eval(k): _value(v) for k, v in zip(keys, values, strict=True) if k}
         case ast.List(elts=entries):
@@ -226,17 +243,6 @@ def _value(node: ast.AST) -> Any:
         case ast.Constant() | ast.UnaryOp():
             return ast.literal_eval(node)
     raise ValueError(f"{ast.unparse(node)} is neither a type nor a value")
-
-
-def _dtype(name: str) -> Any:
-    if name == "key":
-        return jax.random.key(0).dtype
-    short = re.fullmatch(r"([a-z]+)(\d+)", name.lower())
-    letters, digits = short.groups() if short else (name.lower(), "")
-    try:
-        return jnp.dtype(f"{_SHORT.get(letters, letters)}{digits}")
-    except TypeError:
-        raise ValueError(f"{name} is not a dtype") from None
 
 
 def _axes(option: str, text: str) -> Any:
@@ -259,23 +265,21 @@ def _explain(f: Callable[..., Any], axes: dict[str, Any], args: Any, kwargs: Any
 def _told(error: Exception) -> str:
     """Return an error's type, message, notes, and the user's line that raised it."""
     told = f"{type(error).__name__}: {error}"
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if not _source.is_library(frame.filename) and "vmapguide" not in Path(frame.filename).parts:
-            told = f"{frame.filename}:{frame.lineno}: {told}"
-            break
+    if frame := user_frame(error):
+        told = f"{frame.filename}:{frame.lineno}: {told}"
     jaxs = "For simplicity, JAX has removed its internal frames"
     notes = [note for note in getattr(error, "__notes__", []) if jaxs not in note]
     return "\n".join([told, *notes])
 
 
-def page(explanation: Explanation) -> str:
-    """Return an explanation as one self-contained HTML page."""
+def page(explanation: Explanation, *, fold: bool = True, library: bool = False) -> str:
+    """Return an explanation as one self-contained HTML page; options as for `as_html`."""
     title = html.escape(f"vmap({explanation.name})")
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<style>:root {{ color-scheme: light dark; }} body {{ margin: 1rem; }}</style></head>"
-        f"<body><main>{explanation._repr_html_()}</main></body></html>\n"
+        f"<body><main>{explanation.as_html(fold=fold, library=library)}</main></body></html>\n"
     )
 
 
@@ -295,13 +299,11 @@ def write(path: Path, text: str) -> None:
         raise UsageError(f"cannot write {path}: {error.strerror}") from None
 
 
-def _text(explanation: Explanation) -> str:
-    """Return the text for where it is printed: a person's view is folded, a file's is whole."""
-    if not sys.stdout.isatty():
-        width = shutil.get_terminal_size((100, 24)).columns
-        return _view.text(explanation._as_view(), width, fold=False)  # noqa: SLF001
-    text = str(explanation)
-    return text if os.environ.get("NO_COLOR") else _view.coloured(text)
+def _text(explanation: Explanation, *, fold: bool, library: bool) -> str:
+    """Return the text, on a terminal with colours."""
+    text = explanation.as_text(fold=fold, library=library)
+    plain = os.environ.get("NO_COLOR") or not sys.stdout.isatty()
+    return text if plain else _view_text.coloured(text)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Jaxprs: walking, rebuilding, comparing and aligning them.
+"""Jaxprs: walking and rebuilding them.
 
 The only room that knows that JAX versions differ in this. Since JAX 0.11 a closed jaxpr and a jaxpr
 are one class and `jaxpr.jaxpr is jaxpr`; `opened` is safe on both.
@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax.extend.core as jec
-import numpy as np
 
 
 AnyJaxpr = jec.Jaxpr | jec.ClosedJaxpr
+
+# Types of parameters that hold no jaxpr.
+_WITHOUT = frozenset({bool, int, float, str, type(None)})
 
 # An equation of a program: the number of its jaxpr in the order of `walk`, its place in it.
 Place = tuple[int, int]
@@ -26,17 +28,39 @@ def opened(jaxpr: jec.Jaxpr | jec.ClosedJaxpr) -> jec.Jaxpr:
     return jaxpr.jaxpr if hasattr(jaxpr, "jaxpr") else jaxpr
 
 
+def constants(jaxpr: AnyJaxpr) -> Iterator[tuple[jec.Var, Any]]:
+    """Yield the variables of a jaxpr that are constants, each with its value."""
+    return zip(opened(jaxpr).constvars, getattr(jaxpr, "consts", ()), strict=False)
+
+
 def jaxprs_in(value: Any) -> Iterator[jec.Jaxpr | jec.ClosedJaxpr]:
-    """Yield the jaxprs that a parameter holds, closed ones with their constants."""
-    for entry in value if isinstance(value, (tuple, list)) else (value,):
-        if isinstance(entry, (jec.Jaxpr, jec.ClosedJaxpr)):
-            yield entry
+    """Yield the jaxprs that a parameter holds, however deep, closed ones with their constants."""
+    if isinstance(value, (jec.Jaxpr, jec.ClosedJaxpr)):
+        yield value
+    elif isinstance(value, (tuple, list)):
+        for entry in value:
+            if type(entry) not in _WITHOUT:
+                yield from jaxprs_in(entry)
 
 
-def nested(eqn: jec.JaxprEqn) -> Iterator[jec.Jaxpr]:
-    """Yield the jaxprs in an equation's parameters, opened."""
-    for value in eqn.params.values():
-        yield from map(opened, jaxprs_in(value))
+def nested(eqn: jec.JaxprEqn) -> list[jec.Jaxpr]:
+    """Return the jaxprs in an equation's parameters, opened."""
+    # Asked of every equation, again and again: most have parameters that can hold none.
+    return [
+        opened(jaxpr)
+        for value in eqn.params.values()
+        if type(value) not in _WITHOUT
+        for jaxpr in jaxprs_in(value)
+    ]
+
+
+def scan_counts(eqn: jec.JaxprEqn) -> tuple[int, int]:
+    """Return how many of the operands of a `scan` are constants, and how many are its carry."""
+    if "ft_in" in eqn.params:
+        # JAX 0.11 says with trees what it said with counts.
+        consts, carry, _ = eqn.params["ft_in"].unpack()
+        return len(consts.vals), len(carry.vals)
+    return eqn.params["num_consts"], eqn.params["num_carry"]
 
 
 def count_primitives(jaxpr: jec.Jaxpr | jec.ClosedJaxpr) -> dict[str, int]:
@@ -175,120 +199,12 @@ def _map_jaxprs(f: Callable[[AnyJaxpr], AnyJaxpr], value: Any) -> Any:
     """Apply a function to the jaxprs that a parameter holds."""
     if isinstance(value, (jec.Jaxpr, jec.ClosedJaxpr)):
         return f(value)
-    if isinstance(value, (tuple, list)) and any(True for _ in jaxprs_in(value)):
-        entries = [_map_jaxprs(f, entry) for entry in value]
-        return type(value)(*entries) if hasattr(value, "_fields") else type(value)(entries)
-    return value
-
-
-def equal(one: AnyJaxpr, other: AnyJaxpr) -> bool:
-    """Say whether two jaxprs are equal up to the names of their variables."""
-    compared: set[tuple[int, int]] = set()
-
-    def jaxprs(a: jec.Jaxpr, b: jec.Jaxpr) -> bool:
-        if (id(a), id(b)) in compared:
-            return True
-        compared.add((id(a), id(b)))
-        names: dict[jec.Var, jec.Var] = {}
-
-        def defined(left: list[jec.Var], right: list[jec.Var]) -> bool:
-            names.update(zip(left, right, strict=False))
-            return [(v.aval, isinstance(v, jec.DropVar)) for v in left] == [
-                (v.aval, isinstance(v, jec.DropVar)) for v in right
-            ]
-
-        def used(left: list[Any], right: list[Any]) -> bool:
-            return len(left) == len(right) and all(
-                _same_literal(u, v)
-                if isinstance(u, jec.Literal) or isinstance(v, jec.Literal)
-                else names[u] is v
-                for u, v in zip(left, right, strict=True)
-            )
-
-        return (
-            len(a.eqns) == len(b.eqns)
-            and defined([*a.constvars, *a.invars], [*b.constvars, *b.invars])
-            and all(
-                left.primitive is right.primitive
-                and used(left.invars, right.invars)
-                and params(left.params, right.params)
-                and defined(left.outvars, right.outvars)
-                for left, right in zip(a.eqns, b.eqns, strict=True)
-            )
-            and used(a.outvars, b.outvars)
-        )
-
-    def params(left: dict[str, Any], right: dict[str, Any]) -> bool:
-        return left.keys() == right.keys() and all(
-            param(value, right[key]) for key, value in left.items()
-        )
-
-    def param(left: Any, right: Any) -> bool:
-        ours, theirs = [*jaxprs_in(left)], [*jaxprs_in(right)]
-        if ours or theirs:
-            return len(ours) == len(theirs) and all(
-                jaxprs(opened(a), opened(b)) for a, b in zip(ours, theirs, strict=True)
-            )
-        return _same_value(left, right)
-
-    return jaxprs(opened(one), opened(other))
-
-
-def _same_literal(u: Any, v: Any) -> bool:
-    return (
-        isinstance(u, jec.Literal)
-        and isinstance(v, jec.Literal)
-        and u.aval == v.aval
-        and str(u.val) == str(v.val)
-    )
-
-
-def _same_value(left: Any, right: Any) -> bool:
-    """Compare two parameters. Functions made anew by every trace compare by their text."""
-    if left is right:
-        return True
-    if type(left) is not type(right):
-        return False
-    try:
-        if bool(np.all(left == right)):
-            return True
-    except (TypeError, ValueError):
-        pass  # Not comparable: compare the texts.
-    return without_addresses(left) == without_addresses(right)
+    if not any(True for _ in jaxprs_in(value)):
+        return value
+    entries = [_map_jaxprs(f, entry) for entry in value]
+    return type(value)(*entries) if hasattr(value, "_fields") else type(value)(entries)
 
 
 def without_addresses(value: Any) -> str:
     """Return a value's text on one line, without the addresses that differ from run to run."""
     return " ".join(re.sub(r" at 0x[0-9a-f]+", "", str(value)).split())
-
-
-def aligned(
-    one: AnyJaxpr, other: AnyJaxpr, skip: jec.Primitive | None = None
-) -> Iterator[tuple[jec.Var, jec.Var]]:
-    """Pair the variables of two jaxprs that differ in sizes alone.
-
-    Args:
-        one: a jaxpr.
-        other: the jaxpr to pair it with.
-        skip: a primitive whose equations in `other` are left out of account.
-
-    Yields:
-        A variable of `one` and its counterpart. Where two nested jaxprs do not have the same
-        primitives in the same order, the variables inside them are not paired.
-    """
-    seen: set[int] = set()
-    pending = [(opened(one), opened(other))]
-    while pending:
-        a, b = pending.pop()
-        theirs = [eqn for eqn in b.eqns if eqn.primitive is not skip]
-        if id(a) in seen or [_form(e) for e in a.eqns] != [_form(e) for e in theirs]:
-            continue
-        seen.add(id(a))
-        yield from zip((*a.constvars, *a.invars), (*b.constvars, *b.invars), strict=False)
-        for left, right in zip(a.eqns, theirs, strict=True):
-            yield from zip(left.outvars, right.outvars, strict=True)
-            pending.extend(zip(nested(left), nested(right), strict=True))
-
-
-def _form(eqn: jec.JaxprEqn) -> tuple[jec.Primitive, int, int]:
-    return eqn.primitive, len(eqn.outvars), sum(1 for _ in nested(eqn))

@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 
-from vmapguide._source import is_library
+from vmapguide._source import Home, home, is_library
 
 
 def unwrapped(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -82,6 +82,11 @@ def _file(f: Callable[..., Any]) -> str:
     return code.co_filename if code else ""
 
 
+def home_of(f: Callable[..., Any]) -> Home:
+    """Return where a function is at home; of an object that can be called, where its class is."""
+    return home(_file(f) or _file(type(unwrapped(f)).__call__))
+
+
 def leaf_names(f: Callable[..., Any], args: Any, kwargs: Any) -> list[str]:
     """Return what the user calls each leaf of the arguments: `x`, `params['W']`."""
     try:
@@ -106,19 +111,43 @@ def leaf_names(f: Callable[..., Any], args: Any, kwargs: Any) -> list[str]:
 
 def vmap_variables(f: Callable[..., Any]) -> dict[str, Any] | None:
     """Return the variables of a function that `jax.vmap` made, or None for any other."""
-    # A function of the user's may also keep a `fun`, and call it with something else than its own
-    # arguments: only JAX's wrappers pass on what they are given.
-    while (code := getattr(f, "__code__", None)) and is_library(code.co_filename):
-        cells = getattr(f, "__closure__", None) or ()
-        variables = {
-            name: cell.cell_contents for name, cell in zip(code.co_freevars, cells, strict=True)
-        }
-        if {"fun", "in_axes", "out_axes"} <= variables.keys():
-            return variables
-        if set(variables) != {"fun"}:
-            return None
+    variables = _variables(_inside(f))
+    return variables if {"fun", "in_axes", "out_axes"} <= variables.keys() else None
+
+
+def count_vmaps(f: Callable[..., Any]) -> int:
+    """Return how many times a function is vmapped, whatever else was done to it."""
+    found = 0
+    while True:
+        if (variables := vmap_variables(f)) is not None:
+            found += 1
+            f = variables["fun"]
+        elif isinstance(f, functools.partial):
+            f = f.func
+        elif (inner := getattr(f, "__wrapped__", None)) is not None:
+            f = inner
+        else:
+            return found
+
+
+def _inside(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function without those around it that JAX has for its tracebacks.
+
+    A function of the user's may also keep a `fun`, and call it with something else than its own
+    arguments: only JAX's wrappers pass on what they are given.
+    """
+    while set(variables := _variables(f)) == {"fun"}:
         f = variables["fun"]
-    return None
+    return f
+
+
+def _variables(f: Callable[..., Any]) -> dict[str, Any]:
+    """Return the variables that a function of a library's has from where it was made."""
+    code = getattr(f, "__code__", None)
+    if code is None or not is_library(code.co_filename):
+        return {}
+    cells = getattr(f, "__closure__", None) or ()
+    return {name: cell.cell_contents for name, cell in zip(code.co_freevars, cells, strict=True)}
 
 
 def side_names(functions: Sequence[Callable[..., Any]], named: Iterable[str]) -> list[str]:
@@ -134,12 +163,47 @@ def side_names(functions: Sequence[Callable[..., Any]], named: Iterable[str]) ->
     return [*names, *named]
 
 
-def transformed_name(f: Callable[..., Any]) -> str:
-    """Return what a function is called with the transformations around it: `jit(vmap(f))`."""
+# Functions of JAX that make one function of another.
+_TRANSFORMATIONS = frozenset(
+    {"checkpoint", "grad", "jacfwd", "jacrev", "jit", "pmap", "value_and_grad", "vectorize", "vmap"}
+)
+
+# JAX has done this to functions of its own: `jnp.cos` is compiled, but the user has not done that.
+_OF_LIBRARIES = frozenset({"checkpoint", "jit", "vectorize"})
+
+
+def transformed_name(f: Callable[..., Any], *, jit: bool = True) -> str:
+    """Return what a function is called with the transformations around it: `jit(vmap(f))`.
+
+    `functools.partial`, which only fixes arguments, is looked through.
+
+    Args:
+        f: the function.
+        jit: whether to name `jax.jit`, too. It changes nothing of what a function computes.
+    """
+    if isinstance(f, functools.partial):
+        return transformed_name(f.func, jit=jit)
+    name, inner = _transformation(f)
+    if name is None or (name in _OF_LIBRARIES and is_library(_file(f))):
+        return function_name(f)
+    if name == "jacfwd" and _transformation(inner)[0] == "jacrev":
+        name, inner = "hessian", _transformation(inner)[1]
+    whose = transformed_name(inner, jit=jit)
+    return whose if name == "jit" and not jit else f"{name}({whose})"
+
+
+def _transformation(f: Callable[..., Any]) -> tuple[str | None, Any]:
+    """Return the name of the transformation that made a function, None if none did, and of what.
+
+    A function of Python's knows the name of the one that it was made in: `grad.<locals>.grad_f`.
+    """
     if (variables := vmap_variables(f)) is not None:
-        return f"vmap({transformed_name(variables['fun'])})"
-    # `jnp.cos` is compiled, too, but the user has not done that.
+        return "vmap", variables["fun"]
     inner = getattr(f, "__wrapped__", None)
-    if inner and type(f).__name__ == "PjitFunction" and not is_library(_file(f)):
-        return f"jit({transformed_name(inner)})"
-    return function_name(f)
+    if type(f).__name__ == "PjitFunction":
+        return "jit", inner
+    code = getattr(_inside(f), "__code__", None)
+    if inner is None or code is None or not is_library(code.co_filename):
+        return None, inner
+    maker, *local = code.co_qualname.split(".<locals>")
+    return (maker if local and maker in _TRANSFORMATIONS else None), inner

@@ -19,7 +19,14 @@ import jax
 import jax.extend.core as jec
 import numpy as np
 
-from vmapguide._jaxpr import AnyJaxpr, jaxprs_in, nested, opened, without_addresses
+from vmapguide._jaxpr import (
+    AnyJaxpr,
+    jaxprs_in,
+    nested,
+    opened,
+    scan_counts,
+    without_addresses,
+)
 from vmapguide._program import Equation, Literal, Param, Program, Type, Variable
 from vmapguide._source import is_library
 
@@ -197,12 +204,10 @@ def _params(eqn: jec.JaxprEqn) -> Mapping[str, Any]:
     params = dict(eqn.params)
     if eqn.primitive.name in _CALLS and "name" not in params:
         # custom_jvp_call and custom_vjp_call leave it to their jaxpr to know the name.
-        params["name"] = _function(next(nested(eqn)))[0]
+        params["name"] = _function(nested(eqn)[0])[0]
     if eqn.primitive.name == "scan" and "ft_in" in params:
-        # JAX 0.11 says with trees what it said with counts.
-        consts, carry, _ = params.pop("ft_in").unpack()
-        params.pop("ft_out")
-        params |= {"num_consts": len(consts.vals), "num_carry": len(carry.vals)}
+        del params["ft_in"], params["ft_out"]
+        params |= zip(("num_consts", "num_carry"), scan_counts(eqn), strict=True)
     programs = {name for name, value in params.items() if [*jaxprs_in(value)]}
     return dict(sorted(params.items(), key=lambda p: (p[0] != "name", p[0] in programs)))
 

@@ -3,6 +3,8 @@
 JAX keeps the Python frames that led to each equation. The innermost frame in the user's own code is
 the line; since Python 3.11 its bytecode tells the exact columns. Nothing here imports JAX's
 internals: frames are asked for by duck typing, and where they are missing there is no line.
+
+Where none of the frames is the user's, and on request, the line is one of a library.
 """
 
 from __future__ import annotations
@@ -14,11 +16,16 @@ import os
 import sysconfig
 import textwrap
 import types
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
+from vmapguide import _jaxpr
 from vmapguide._program import Source
 
 
@@ -31,6 +38,7 @@ _LIBRARY_ROOTS = tuple(
     }
 )
 _HERE = f"{Path(__file__).parent}{os.sep}"
+_JAX = f"{Path(jax.__file__).parent}{os.sep}"
 
 
 @functools.cache
@@ -39,21 +47,146 @@ def is_library(path: str) -> bool:
     return path.startswith(_LIBRARY_ROOTS)
 
 
-def of_equation(eqn: Any) -> Source | None:
-    """Return the piece of the user's code that made an equation, or None if it is not known."""
-    traceback = getattr(eqn.source_info, "traceback", None)
-    if traceback is None:
-        return None
-    for code, instruction in zip(*traceback.raw_frames(), strict=True):
+@dataclass(frozen=True)
+class Home:
+    """Where a function is at home, and whose lines are shown where there are none of the user's.
+
+    Attributes:
+        file: the file of the function; "" if it has none.
+        library: where the paths of its library begin; "" if the function is the user's.
+    """
+
+    file: str
+    library: str
+
+
+def home(file: str) -> Home:
+    """Return where a function is at home that is written in a file."""
+    return Home(file, _library(file) if is_library(file) else "")
+
+
+def _library(path: str) -> str:
+    """Return where the paths of the package that a file of a library is in begin.
+
+    JAX has a hand in every equation, and Python's own library is no package: of these the file
+    alone tells one thing from another.
+    """
+    root = max((root for root in _LIBRARY_ROOTS if path.startswith(root)), key=len)
+    package, separator, _ = path[len(root) :].partition(os.sep)
+    if root == _JAX or root not in _installed() or not separator:
+        return path
+    return f"{root}{package}{separator}"
+
+
+def _installed() -> set[str]:
+    """Return where packages are installed, other than JAX and Python's own library."""
+    own = {f"{sysconfig.get_path(key)}{os.sep}" for key in ("stdlib", "platstdlib")}
+    return {*_LIBRARY_ROOTS} - own - {_JAX}
+
+
+def shown_paths(paths: Iterable[str]) -> dict[str, str]:
+    """Return how to name files, each by its path.
+
+    A file of a library is named as it is imported, and the user's by its name, with that of its
+    folder if there are several of that name. A cell of a notebook has no name.
+    """
+    names = {path: _shown_path(path) for path in paths}
+    several = Counter(names.values())
+    return {
+        path: "/".join(Path(path).parts[-2:]) if name and several[name] > 1 else name
+        for path, name in names.items()
+    }
+
+
+def _shown_path(path: str) -> str:
+    if is_library(path):
+        root = max((root for root in _LIBRARY_ROOTS if path.startswith(root)), key=len)
+        return Path(path).relative_to(Path(_JAX).parent if root == _JAX else root).as_posix()
+    return "" if path.startswith("<") or "ipykernel_" in path else Path(path).name
+
+
+def of_equation(eqn: Any, at: Home | None = None) -> Source | None:
+    """Return the piece of code that made an equation, or None if it is not known.
+
+    Args:
+        eqn: the equation.
+        at: where the function that is explained is at home.
+
+    Returns:
+        The innermost piece of the user's code. If there is none, and the function is a library's,
+        the innermost piece of that library.
+    """
+    inner: tuple[types.CodeType, int] | None = None
+    for code, instruction in _frames(eqn):
         path = code.co_filename
-        if path.startswith(_HERE):
-            # Beyond this is whoever called vmapguide, not the function that is explained.
-            return None
-        if not is_library(path) and not path.startswith("<frozen"):
-            if id(code) not in _codes:
-                _codes[id(code)] = _Code(code)
-            return _codes[id(code)].piece(instruction)
-    return None
+        if not is_library(path):
+            return _piece_of(code, instruction)
+        if inner is None and at and at.library and path.startswith(at.library):
+            inner = code, instruction
+    return _piece_of(*inner) if inner else None
+
+
+def in_library(eqn: Any) -> Source | None:
+    """Return the piece of library code that made an equation; None if there is nothing to see.
+
+    It is in the library that the user's code called: in its package, or, of JAX, in the file of
+    the function that was called. What lies below every operation is left out.
+    """
+    frames: list[tuple[types.CodeType, int]] = []
+    for code, instruction in _frames(eqn):
+        if not is_library(code.co_filename):
+            break
+        if code.co_filename not in _below_all():
+            frames.append((code, instruction))
+    if not frames:
+        return None
+    called = _library(frames[-1][0].co_filename)
+    return next(_piece_of(*f) for f in frames if f[0].co_filename.startswith(called))
+
+
+def _frames(eqn: Any) -> Iterator[tuple[types.CodeType, int]]:
+    """Yield the frames that led to an equation, up to whoever called vmapguide.
+
+    The innermost is the first, and each has its instruction.
+    """
+    for code, instruction in _all_frames(eqn):
+        if code.co_filename.startswith(_HERE):
+            return
+        if not code.co_filename.startswith("<frozen"):
+            yield code, instruction
+
+
+def _all_frames(eqn: Any) -> Iterator[tuple[types.CodeType, int]]:
+    traceback = getattr(eqn.source_info, "traceback", None)
+    return zip(*traceback.raw_frames(), strict=True) if traceback is not None else iter(())
+
+
+@functools.cache
+def _below_all() -> frozenset[str]:
+    """Return the files of JAX that lie below operators and transformations, found by using them."""
+
+    def f(x: Any, i: Any) -> Any:
+        y = jax.lax.cond(i > 0, jnp.sin, jnp.cos, jax.jit(lambda x: x * 2 + x)(x)[i])
+        y = jax.lax.while_loop(lambda y: y < 1, lambda y: y * y - y, y)
+        y = jax.lax.scan(lambda y, z: (y + z, z / y), y, x[1:])[0]
+        negated = jax.custom_jvp(lambda y: -y)
+        negated.defjvps(lambda t, _, __: -t)
+        y = jax.grad(jax.checkpoint(lambda y: jnp.exp(negated(y))))(y)
+        return jax.vmap(lambda z: z - y)(x)
+
+    found: set[str] = set()
+    for jaxpr in _jaxpr.walk(jax.make_jaxpr(f)(jnp.ones(3), 1)):
+        for eqn in jaxpr.eqns:
+            codes = [code for code, _ in _all_frames(eqn)]
+            end = codes.index(f.__code__) if f.__code__ in codes else len(codes)
+            found |= {code.co_filename for code in codes[:end]}
+    return frozenset(found)
+
+
+def _piece_of(code: types.CodeType, instruction: int) -> Source | None:
+    if id(code) not in _codes:
+        _codes[id(code)] = _Code(code)
+    return _codes[id(code)].piece(instruction)
 
 
 def forget() -> None:

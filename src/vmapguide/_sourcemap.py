@@ -2,175 +2,34 @@
 
 The method:
 
-1. Trace `f` on one example. JAX evaluates each equation of a jaxpr under the equation's own name
-   stack, and batching keeps name stacks. So append a tag to the name stack of every equation,
-   those of nested jaxprs included.
-2. Let `jax.vmap` batch the tagged jaxpr. Every batched equation then carries the tag of the
+1. Trace `f` on one example, and mark every equation of its jaxpr (`_marks`).
+2. Let `jax.vmap` batch the marked jaxpr. Every batched equation then carries the tag of the
    equation it came from, or lies inside one that does, or was made by `vmap` at its own boundary.
-3. Trace `jax.vmap(f)` as it is. If the two are equal up to names, the tags of the one are read as
-   the sources of the other. This is checked every time and never assumed.
+3. Trace `jax.vmap(f)` as it is. Where the two are equal (`_match`), the tags of the one are read as
+   the sources of the other. This is checked every time and never assumed; what is not equal is
+   known of neither.
+
+The marked program is batched at another size (`_sizes`), so that one trace tells all three: where
+an equation came from, where the batch axes are, and which of the dimensions they are in the jaxpr.
+Only where it is another program at another size is it batched once more at its own.
 """
 
 from __future__ import annotations
 
-import copy
-import dataclasses
-import itertools
-import re
-from collections.abc import Callable, Mapping
+import contextlib
+import gc
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
 import jax.extend.core as jec
-import jax.numpy as jnp
-import numpy as np
 
-from vmapguide import _jaxpr
+from vmapguide import _jaxpr, _marks, _sizes
+from vmapguide._call import Call, Edited, Traced, TracedArguments
 from vmapguide._jaxpr import AnyJaxpr, Place
-from vmapguide._names import leaf_names
-
-
-# XLA cuts names at "@", and name stacks are split at "/": neither may be in a tag.
-_TAG = re.compile(r"vmapguide_(\d+)_(\d+)")
-
-
-@dataclass(frozen=True)
-class Vmap:
-    """The arguments of a `jax.vmap` but for the function."""
-
-    in_axes: Any = 0
-    out_axes: Any = 0
-    axis_name: Any = None
-    axis_size: int | None = None
-    spmd_axis_name: Any = None
-
-    def __call__(self, f: Callable[..., Any]) -> Callable[..., Any]:
-        """Return `jax.vmap(f)` with these arguments."""
-        return jax.vmap(f, **vars(self))
-
-
-class Call:
-    """A call of `jax.vmap(f)`: its arguments, flat, and which of them are traced.
-
-    What is not traced reaches the function as it is: strings, functions, and numbers and arrays
-    that the function needs to know. `jax.vmap` passes unmapped arguments through in the same way
-    when it is not inside another transformation.
-    """
-
-    def __init__(self, f: Callable[..., Any], vmap: Vmap, args: Any, kwargs: Any) -> None:
-        """Flatten the arguments; at first all arrays and numbers are traced."""
-        self.f = f
-        self.vmap = vmap
-        self.leaves, self.tree = jax.tree.flatten((args, kwargs))
-        self.names = leaf_names(f, args, kwargs)
-        self.axes = leaf_axes(vmap.in_axes, args, kwargs)
-        self.traced = [_is_array(leaf) or _is_number(leaf) for leaf in self.leaves]
-
-    def batched_jaxpr(self, f: Callable[..., Any]) -> jec.ClosedJaxpr:
-        """Return the jaxpr of `jax.vmap(f)` of these arguments."""
-        leaves = self.leaves
-
-        def staged(*traced: Any) -> Any:
-            args, kwargs = jax.tree.unflatten(self.tree, _filled(leaves, self.traced, traced))
-            return self.vmap(f)(*args, **kwargs)
-
-        return jax.make_jaxpr(staged)(*itertools.compress(leaves, self.traced))
-
-    def resized(self, axis_size: int, leaves: list[Any]) -> Call:
-        """Return the same call with another batch size: other leaves, traced as these are."""
-        call = copy.copy(self)
-        call.leaves = leaves
-        if self.vmap.axis_size is not None:
-            call.vmap = dataclasses.replace(self.vmap, axis_size=axis_size)
-        return call
-
-    @property
-    def traced_names(self) -> list[str]:
-        """The names of the leaves that are traced, in their order."""
-        return [*itertools.compress(self.names, self.traced)]
-
-    def text(self) -> str:
-        """Return the arguments of the `jax.vmap` as written: `in_axes=(0, None)`."""
-        given = {k: v for k, v in vars(self.vmap).items() if v != getattr(Vmap, k)}
-        return ", ".join(f"{k}={v!r}" for k, v in ({"in_axes": self.vmap.in_axes} | given).items())
-
-    def settle(self) -> jec.ClosedJaxpr:
-        """Return the jaxpr of `jax.vmap(f)`, tracing as many of the arguments as `f` allows.
-
-        A function may use an unmapped number in `range`, or an unmapped array in `if`.
-
-        Raises:
-            Exception: what `jax.vmap(f)` raises if it is called with these arguments.
-        """
-        axes = self.axes or [0] * len(self.leaves)
-        no_numbers = [
-            t and not _is_number(v) for t, v in zip(self.traced, self.leaves, strict=True)
-        ]
-        only_mapped = [
-            t and (axis is not None or isinstance(leaf, jax.ShapeDtypeStruct))
-            for t, leaf, axis in zip(no_numbers, self.leaves, axes, strict=True)
-        ]
-        attempts = [self.traced]
-        attempts += [a for a in (no_numbers, only_mapped) if a not in attempts]
-        for attempt in attempts[:-1]:
-            self.traced = attempt
-            try:
-                return self.batched_jaxpr(self.f)
-            except Exception:  # noqa: BLE001, S112
-                continue
-        self.traced = attempts[-1]
-        if self.traced == only_mapped:
-            # An operation of JAX on a concrete array would be recorded; one of NumPy is done.
-            self.leaves = [
-                np.asarray(leaf) if _is_array(leaf) and not traced and _has_values(leaf) else leaf
-                for leaf, traced in zip(self.leaves, self.traced, strict=True)
-            ]
-        return self.batched_jaxpr(self.f)
-
-
-class Traced(NamedTuple):
-    """The jaxpr of a function on one example, and the tree of its results."""
-
-    jaxpr: jec.ClosedJaxpr
-    results: Any
-
-
-class Edited:
-    """A function that computes what another one does, by way of its edited jaxpr.
-
-    Inside `jax.vmap` it is called with one example. It traces the function there, so that
-    `in_axes`, axis names and everything else are the business of the real `jax.vmap`.
-    """
-
-    def __init__(
-        self,
-        f: Callable[..., Any],
-        edit: Callable[[jec.ClosedJaxpr], Any],
-        traced: Traced | None = None,
-        kind: type = jax.core.Tracer,
-    ) -> None:
-        """Take the function, what to do with its jaxpr, its trace if it is known, what to trace."""
-        self.f = f
-        self.edit = edit
-        self.traced = traced
-        self.kind = kind
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Trace the function on one example, edit the jaxpr and evaluate it."""
-        leaves, tree = jax.tree.flatten((args, kwargs))
-        is_traced = [isinstance(leaf, self.kind) for leaf in leaves]
-
-        def per_example(*tracers: Any) -> Any:
-            args, kwargs = jax.tree.unflatten(tree, _filled(leaves, is_traced, tracers))
-            return self.f(*args, **kwargs)
-
-        tracers = [*itertools.compress(leaves, is_traced)]
-        if self.traced is None:
-            jaxpr, shapes = jax.make_jaxpr(per_example, return_shape=True)(*tracers)
-            self.traced = Traced(jaxpr, jax.tree.structure(shapes))
-        results = jec.jaxpr_as_fun(self.edit(self.traced.jaxpr))(*tracers)
-        return jax.tree.unflatten(self.traced.results, results)
+from vmapguide._marks import Output, Path
+from vmapguide._match import Match, Spot, match
+from vmapguide._sizes import Resized
 
 
 @dataclass(frozen=True)
@@ -179,15 +38,27 @@ class SourceMap:
 
     Attributes:
         traced: the jaxpr of `f` on one example, and the tree of its results.
-        batched: the jaxpr of `jax.vmap(f)`: of plain vmap, even if the tags disturbed the trace.
-        origins: for every equation of `batched`, nested ones included, by its `id`: the place of
-            the equation of `per_example` that it came from; None for the boundary. None in the
-            place of the whole if the tags disturbed the trace.
+        batched: the jaxpr of `jax.vmap(f)`: of plain vmap, even if the marks disturbed the trace.
+        paths: for every equation of `batched`, nested ones included, by its `id`: the places of
+            the equations of `per_example` that it came from, empty for the boundary. Missing if
+            it is not known.
+        others: see `Paths`.
+        lost: the places of equations of `per_example` of which it is not known what they became.
+        complete: whether it is known of all.
+        positions: where the batch axis of each output of each equation of `per_example` is.
+        variables: variables of both jaxprs, paired with those of the same call at other sizes.
+        resized: that call.
     """
 
     traced: Traced
     batched: jec.ClosedJaxpr
-    origins: Mapping[int, Place | None] | None
+    paths: Mapping[int, Path]
+    others: Mapping[Path, frozenset[Path]]
+    lost: frozenset[Place]
+    complete: bool
+    positions: Mapping[Output, int | None]
+    variables: Mapping[jec.Var, jec.Var]
+    resized: Resized | None
 
     @property
     def per_example(self) -> jec.ClosedJaxpr:
@@ -195,98 +66,181 @@ class SourceMap:
         return self.traced.jaxpr
 
 
-def source_map(call: Call) -> SourceMap:
+def source_map(call: Call, traced: TracedArguments = "all") -> SourceMap:
     """Trace a call of `jax.vmap(f)` and map it to `f`.
+
+    Args:
+        call: the call.
+        traced: which arguments are to be traced, see `Call.settle`.
 
     Raises:
         Exception: what `jax.vmap(f)` raises if it is called with these arguments.
     """
-    batched = call.settle()
-    edited = Edited(call.f, _tag)
-    tagged = call.batched_jaxpr(edited)
-    origins = _origins(batched, tagged) if _jaxpr.equal(batched, tagged) else None
-    assert edited.traced is not None  # noqa: S101 - `jax.vmap` has called it.
-    return SourceMap(edited.traced, batched, origins)
+    with _without_collector():
+        return _Mapper(call, call.settle(traced)).map()
 
 
-def _tag(jaxpr: jec.ClosedJaxpr) -> AnyJaxpr:
-    """Return the jaxpr with its equations' places written into their name stacks."""
-
-    def tag(number: int, jaxpr: jec.Jaxpr, eqns: list[jec.JaxprEqn]) -> jec.Jaxpr:
-        tagged = []
-        for i, eqn in enumerate(eqns):
-            stack = eqn.source_info.name_stack.extend(f"vmapguide_{number}_{i}")
-            tagged.append(eqn.replace(source_info=eqn.source_info.replace(name_stack=stack)))
-        return jaxpr.replace(eqns=tagged)  # type: ignore[no-any-return]
-
-    return _jaxpr.rebuild(jaxpr, tag)
-
-
-def _origins(batched: jec.ClosedJaxpr, tagged: jec.ClosedJaxpr) -> dict[int, Place | None]:
-    """Read the tags of a jaxpr as the origins of the equations of its equal."""
-    origins: dict[int, Place | None] = {}
-    seen: set[int] = set()
-    pending: list[tuple[jec.Jaxpr, jec.Jaxpr, Place | None]] = [
-        (_jaxpr.opened(batched), _jaxpr.opened(tagged), None)
-    ]
-    while pending:
-        ours, theirs, enclosing = pending.pop()
-        if id(ours) in seen:
-            continue
-        seen.add(id(ours))
-        for eqn, tagged_eqn in zip(ours.eqns, theirs.eqns, strict=True):
-            tags = _TAG.findall(str(tagged_eqn.source_info.name_stack))
-            # What a batching rule traced on its own has no tag but lies inside an equation.
-            origin = (int(tags[-1][0]), int(tags[-1][1])) if tags else enclosing
-            origins[id(eqn)] = origin
-            inner = zip(_jaxpr.nested(eqn), _jaxpr.nested(tagged_eqn), strict=True)
-            pending.extend((a, b, origin) for a, b in inner)
-    return origins
-
-
-def _filled(leaves: list[Any], is_traced: list[bool], traced: tuple[Any, ...]) -> list[Any]:
-    """Return leaves with what stands for them in the place of those that are traced."""
-    rest = iter(traced)
-    return [next(rest) if t else leaf for leaf, t in zip(leaves, is_traced, strict=True)]
-
-
-def _is_array(leaf: Any) -> bool:
-    return hasattr(leaf, "shape") and hasattr(leaf, "dtype")
-
-
-def _has_values(leaf: Any) -> bool:
-    """Say whether NumPy can hold an array: it cannot hold typed keys, nor what is abstract."""
-    return not isinstance(leaf, jax.ShapeDtypeStruct) and not jnp.issubdtype(
-        leaf.dtype, jax.dtypes.extended
-    )
-
-
-def _is_number(leaf: Any) -> bool:
-    return isinstance(leaf, (bool, int, float, complex, np.number, np.bool_))
-
-
-def leaf_axes(in_axes: Any, args: Any, kwargs: Any) -> list[int | None] | None:
-    """Return the axis each leaf of the arguments is mapped over.
-
-    None if `in_axes` does not fit their structure, or holds what is neither an int nor None.
-    """
-    prefix = tuple(in_axes) if isinstance(in_axes, list) else in_axes
+@contextlib.contextmanager
+def _without_collector() -> Iterator[None]:
+    """Keep the garbage collector from walking, again and again, over a program that stays."""
+    was_enabled = gc.isenabled()
+    gc.disable()
     try:
-        positional = spread(prefix, args)
-    except Exception:  # noqa: BLE001
-        return None  # `jax.vmap` will say what is wrong with it.
-    if not all(axis is None or isinstance(axis, int) for axis in positional):
-        return None
-    return positional + [0] * len(jax.tree.leaves(kwargs))
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
-def spread(axes: Any, values: Any) -> list[int | None]:
-    """Return the entry of `in_axes` or `out_axes` for each leaf of what they are about."""
+class _Stopped(Exception):  # noqa: N818 - it is no error.
+    """A function was traced on one example, and that is all that was wanted."""
 
-    def is_none(value: Any) -> bool:
-        return value is None
 
-    every = jax.tree.leaves(jax.tree.broadcast(axes, values, is_leaf=is_none), is_leaf=is_none)
-    # None among the values has no leaf, and among the axes says that there is none.
-    leaves = jax.tree.leaves(values, is_leaf=is_none)
-    return [axis for axis, leaf in zip(every, leaves, strict=True) if leaf is not None]
+@dataclass
+class _Marked:
+    """A marked program, batched, and what was traced of `f` for it."""
+
+    traced: Traced
+    batched: AnyJaxpr
+    found: Match
+
+
+class _Mapper:
+    """A source map while it is made."""
+
+    def __init__(self, call: Call, batched: jec.ClosedJaxpr) -> None:
+        self.call = call
+        self.batched = batched
+        self.resized = _sizes.resized(call, batched)
+        self.tolerated: frozenset[Spot] | None = None
+
+    def map(self) -> SourceMap:
+        """Map the batched program, as far as it can be mapped."""
+        sized = None
+        if self.resized is not None:
+            # A program that depends on the size of its batch fails here, or comes out different.
+            with contextlib.suppress(Exception):
+                sized = self.marked(self.resized.call)
+        if sized is not None and sized.found.exact and self.resized is not None:
+            if self.resized.is_hidden:
+                return self.read(sized, sized.traced, sized.found.variables)
+            with contextlib.suppress(Exception):
+                traced = self.per_example()
+                same = match(traced.jaxpr, sized.traced.jaxpr, same_size=self.resized.same)
+                if same.exact:
+                    variables = {**sized.found.variables, **same.variables}
+                    return self.read(sized, traced, variables)
+        try:
+            marked = self.marked(self.call)
+        except Exception:  # noqa: BLE001 - plain vmap can do without marks.
+            return self.unmapped(self.per_example())
+        return self.read(marked, marked.traced, self.by_size(marked, sized))
+
+    def marked(self, call: Call) -> _Marked:
+        """Trace and mark `f`, batch it as in a call, and match it with the program as it is."""
+        marked = self.marked_once(call, is_eager=False)
+        if call.is_eager and not marked.found.exact:
+            # Whether a batching rule computes with what is known depends on who calls it.
+            other = self.marked_once(call, is_eager=True)
+            marked = min(marked, other, key=lambda made: len(made.found.left))
+        return marked
+
+    def marked_once(self, call: Call, *, is_eager: bool) -> _Marked:
+        """Do that, and in batching compute what is known, or do not."""
+        edited = Edited(call.f, _marks.mark, computing=call.computing)
+        batched = call.batched_jaxpr(edited, is_eager=is_eager)
+        assert edited.traced is not None  # noqa: S101 - `jax.vmap` has called it.
+        same_size = self.resized.same if self.resized and call is self.resized.call else None
+
+        def matched() -> Match:
+            return match(
+                self.batched,
+                batched,
+                skip=_marks.probe,
+                same_size=same_size,
+                tolerated=self.tolerated or frozenset(),
+            )
+
+        found = matched()
+        if not found.exact and found.spots and self.tolerated is None:
+            # Some things are numbered anew by every trace.
+            again = self.call.batched_jaxpr(self.call.f)
+            self.tolerated = frozenset(match(self.batched, again).spots)
+            found = matched() if self.tolerated else found
+        return _Marked(edited.traced, batched, found)
+
+    def per_example(self) -> Traced:
+        """Trace `f` on one example, inside `jax.vmap` and at the size that the batch has."""
+
+        def stop(_: Any) -> Any:
+            raise _Stopped
+
+        edited = Edited(self.call.f, stop, computing=self.call.computing)
+        with contextlib.suppress(_Stopped):
+            self.call.batched_jaxpr(edited)
+        assert edited.traced is not None  # noqa: S101 - `jax.vmap` has called it.
+        return edited.traced
+
+    def by_size(self, marked: _Marked, sized: _Marked | None) -> dict[jec.Var, jec.Var]:
+        """Pair the variables of the program with those at another size, equation by equation."""
+        if sized is None:
+            return {}
+        ours = _read_paths(marked)
+        pairs = _sizes.aligned(
+            self.batched, ours, sized.batched, _marks.paths(sized.batched).of, _marks.probe
+        )
+        found = {**sized.found.variables, **dict(pairs)}
+        if self.resized is not None and not self.resized.is_hidden:
+            same = match(marked.traced.jaxpr, sized.traced.jaxpr, same_size=self.resized.same)
+            # Of a program that is another one with another size inside, too, places say nothing.
+            found = {**dict(pairs), **sized.found.variables, **same.variables}
+        return found
+
+    def read(
+        self, marked: _Marked, traced: Traced, variables: Mapping[jec.Var, jec.Var]
+    ) -> SourceMap:
+        """Read the marks."""
+        theirs = _marks.paths(marked.batched)
+        return SourceMap(
+            traced=traced,
+            batched=self.batched,
+            paths=_read_paths(marked, theirs.of),
+            others=theirs.others,
+            lost=frozenset(_lost(marked.found, theirs.of)),
+            complete=marked.found.exact,
+            positions=_marks.positions(marked.batched, theirs.of),
+            variables=variables,
+            resized=self.resized,
+        )
+
+    def unmapped(self, traced: Traced) -> SourceMap:
+        """Return the jaxprs, of which nothing else is known."""
+        numbered = enumerate(_jaxpr.walk(traced.jaxpr))
+        lost = frozenset((n, i) for n, jaxpr in numbered for i in range(len(jaxpr.eqns)))
+        return SourceMap(
+            traced,
+            self.batched,
+            paths={},
+            others={},
+            lost=lost,
+            complete=False,
+            positions={},
+            variables={},
+            resized=None,
+        )
+
+
+def _read_paths(marked: _Marked, theirs: Mapping[int, Path] | None = None) -> dict[int, Path]:
+    """Return where the equations of the plain program came from."""
+    theirs = _marks.paths(marked.batched).of if theirs is None else theirs
+    return {ours: theirs[id(eqn)] for ours, eqn in marked.found.equations.items()}
+
+
+def _lost(found: Match, theirs: Mapping[int, Path]) -> Iterator[Place]:
+    """Yield the places of equations that became, among others, what could not be matched."""
+    matched = set(map(id, found.equations.values()))
+    for outer in found.right:
+        inner = [j for jaxpr in _jaxpr.nested(outer) for j in _jaxpr.walk(jaxpr)]
+        for eqn in (outer, *(eqn for jaxpr in inner for eqn in jaxpr.eqns)):
+            if id(eqn) not in matched and (path := theirs.get(id(eqn), ())):
+                yield path[-1]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +14,10 @@ from typing import Any
 import jax
 import jax.extend.core as jec
 
-from vmapguide import _axes, _errors, _names, _read, _render, _sourcemap, _svg
+from vmapguide import _axes, _call, _errors, _names, _read, _render, _sourcemap, _svg
 from vmapguide._program import Type
 from vmapguide._vmap_notes import noting
+from vmapguide._waiting import waiting
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Block:
     mapped: bool
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Diagram:
     """What goes into a vmapped function and what comes out: a picture in a notebook.
 
@@ -167,11 +167,11 @@ def diagram(
         [('B', 5), (5, 'B')]
     """
     _errors.check_function("diagram", f)
-    vmap = _sourcemap.Vmap(in_axes, out_axes, axis_name, axis_size, spmd_axis_name)
+    vmap = _call.Vmap(in_axes, out_axes, axis_name, axis_size, spmd_axis_name)
 
-    @functools.wraps(f)
+    @waiting("diagram", f, _names.function_name(f))
     def diagram_call(*args: Any, **kwargs: Any) -> Diagram:
-        call = _sourcemap.Call(f, vmap, args, kwargs)
+        call = _call.Call(f, vmap, args, kwargs)
         with noting("diagram", call):
             found = _sourcemap.source_map(call)
         axes = _axes.find_axes(call, found)
@@ -195,9 +195,7 @@ def _inside(f: Callable[..., Any], levels: int) -> Callable[..., Any]:
     return f
 
 
-def _arguments(
-    call: _sourcemap.Call, found: _sourcemap.SourceMap, axes: _axes.Axes
-) -> Iterator[Block]:
+def _arguments(call: _call.Call, found: _sourcemap.SourceMap, axes: _axes.Axes) -> Iterator[Block]:
     """Yield a block for every leaf; what is not traced is shared."""
     variables = iter(found.batched.jaxpr.invars)
     positions = call.axes or [None] * len(call.leaves)
@@ -220,13 +218,11 @@ def _shared(name: str, leaf: Any) -> Block:
     return Block(name, _errors.describe(leaf), None, None, mapped=False)
 
 
-def _results(
-    call: _sourcemap.Call, found: _sourcemap.SourceMap, axes: _axes.Axes
-) -> Iterator[Block]:
+def _results(call: _call.Call, found: _sourcemap.SourceMap, axes: _axes.Axes) -> Iterator[Block]:
     structure = found.traced.results
     tree = structure.unflatten(range(structure.num_leaves))
     paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(tree)]
-    positions = _sourcemap.spread(call.vmap.out_axes, tree)
+    positions = _call.spread(call.vmap.out_axes, tree)
     for path, var, axis in zip(paths, found.batched.jaxpr.outvars, positions, strict=True):
         yield _block(path, var, axes, axis)
 

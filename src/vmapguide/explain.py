@@ -1,7 +1,8 @@
 """`explain`: what `jax.vmap` made of a function, line by line of the user's own code.
 
 Here is the call, its errors, and the value it returns. Which equation came from which is found by
-`_sourcemap`, where the batch axes are by `_axes`, the user's lines by `_source`; `_view` shows it.
+`_sourcemap`, where the batch axes are by `_axes`, the user's lines by `_source`, what of it is
+shown by `_view`.
 """
 
 from __future__ import annotations
@@ -11,71 +12,30 @@ import functools
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import jax.extend.core as jec
 
-from vmapguide import _axes, _errors, _jaxpr, _names, _read, _source, _sourcemap, _view
-from vmapguide._jaxpr import Place
+from vmapguide import (
+    _axes,
+    _errors,
+    _names,
+    _read,
+    _source,
+    _steps,
+    _view,
+    _view_html,
+    _view_text,
+)
+from vmapguide._call import Call, TracedArguments, Vmap
 from vmapguide._program import Source
+from vmapguide._sourcemap import SourceMap, source_map
+from vmapguide._steps import Step, Variant
 from vmapguide._vmap_notes import noting
+from vmapguide._waiting import waiting
 
 
-# Operations that only move or add axes. One of these beside the operation itself is there so that
-# operands line up.
-LAYOUT = frozenset({"broadcast_in_dim", "copy", "reshape", "squeeze", "transpose"})
-
-# Operations that call Python: `vmap` runs those that print once for each example, unrolled, and
-# the others too if they ask for it.
-_PRINTS = frozenset({"debug_callback", "debug_print"})
-_CALLBACKS = frozenset({"io_callback", "pure_callback"})
-
-_LOOPS = frozenset({"scan", "while"})
-
-
-@dataclass(frozen=True)
-class Step:
-    """A per-example equation with the batched equations it became.
-
-    Attributes:
-        equation: the per-example equation.
-        batched: the batched equations that came from it, in the order in which they run. Those
-            that came from an equation nested inside this one are with that one's step.
-        kind: what became of it. `same`: the same primitive, with the batch axis carried along or,
-            by a collective, taken away. `shared`: no input is mapped, so it runs once, as it was.
-            `layout`: only axes are moved, added, merged or split. `rewritten`: it became other
-            primitives, or none, since its inputs were enough. `all branches`: a `cond` whose
-            predicate is mapped runs every branch for every example. `slowest example`: a loop whose
-            predicate is mapped runs until the last example is done. `one by one`: a loop over the
-            examples, or one operation for each of them. `unknown` if the explanation is not
-            complete.
-        batch_axes: for each output the position of the batch axis in the batched value, None
-            for an unmapped one; None in the place of the whole if it is not known.
-        source: the user's code that made the equation, or that called the library code which
-            made it; None if it is not known.
-        own: whether `source` made the equation itself, not library code called from there.
-        depth: in how many equations this one is nested.
-
-    Example:
-        >>> import jax, jax.numpy as jnp, vmapguide
-        >>> batch = jax.ShapeDtypeStruct((32, 4), jnp.float32)
-        >>> step, *_ = vmapguide.explain(lambda x: jnp.sin(x) @ x)(batch).steps
-        >>> step.equation.primitive.name, [eqn.primitive.name for eqn in step.batched]
-        ('sin', ['sin'])
-        >>> step.kind, step.batch_axes, step.own, step.depth
-        ('same', (0,), True, 0)
-    """
-
-    equation: jec.JaxprEqn
-    batched: tuple[jec.JaxprEqn, ...]
-    kind: str
-    batch_axes: tuple[int | None, ...] | None
-    source: Source | None
-    own: bool
-    depth: int
-
-
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Explanation:
     """What `jax.vmap` made of a function: `str()` in a terminal, a table in a notebook.
 
@@ -88,8 +48,10 @@ class Explanation:
             the equations nested in an equation follow it.
         boundary: the batched equations that `vmap` added for `in_axes` and `out_axes`.
         sizes: the sizes of the batch axes by their names, the outermost first: `{"B": 3}`.
+        unknown: the batched equations of which it is not known where they came from.
         complete: whether every batched equation was mapped to its source. If it is False, the
-            jaxprs are right all the same, and `steps` has no batched equations.
+            jaxprs are right all the same, what could not be mapped is in `unknown`, and the steps
+            that it may have come from have the kind `unknown`.
 
     Example:
         >>> import jax, jax.numpy as jnp, vmapguide
@@ -106,12 +68,14 @@ class Explanation:
     batched: jec.ClosedJaxpr
     steps: tuple[Step, ...]
     boundary: tuple[jec.JaxprEqn, ...]
+    unknown: tuple[jec.JaxprEqn, ...]
     sizes: Mapping[str, int]
     complete: bool
     _call: str
     _captured: Mapping[int, str]
     _arguments: tuple[str, ...]
     _shapes: Mapping[jec.Var, tuple[int | str, ...]]
+    _home: _source.Home
 
     @property
     def batch_size(self) -> int | None:
@@ -134,9 +98,9 @@ class Explanation:
         Returns:
             A dictionary with the keys `schema` (`"vmapguide.explanation/1"`), `name`, `sizes`,
             `complete`, `per_example` and `batched` (programs, as `Listing.to_dict` has them),
-            `steps` and `boundary`. A step has `equation`, `batched`, `kind`, `batch_axes`,
-            `source` (the fields of `Source` and its `expression`), `own` and `depth`. Batch
-            axes have their names in the shapes of types.
+            `steps`, `boundary` and `unknown`. A step has `equation`, `batched`, `kind`,
+            `batch_axes`, `variants`, `source` (the fields of `Source` and its `expression`), `own`,
+            `depth` and `bounds`. Batch axes have their names in the shapes of types.
 
         Example:
             >>> import jax, jax.numpy as jnp, vmapguide
@@ -152,6 +116,13 @@ class Explanation:
         def whole(eqn: jec.JaxprEqn) -> object:
             return dataclasses.asdict(self._all.equations[id(eqn)])
 
+        def became(step: Step | Variant) -> dict[str, object]:
+            return {
+                "batched": [whole(eqn) for eqn in step.batched],
+                "kind": step.kind,
+                "batch_axes": step.batch_axes and list(step.batch_axes),
+            }
+
         return {
             "schema": "vmapguide.explanation/1",
             "name": self.name,
@@ -162,61 +133,123 @@ class Explanation:
             "steps": [
                 {
                     "equation": one(step.equation),
-                    "batched": [whole(eqn) for eqn in step.batched],
-                    "kind": step.kind,
-                    "batch_axes": step.batch_axes and list(step.batch_axes),
+                    **became(step),
+                    "variants": [became(variant) for variant in step.variants],
                     "source": step.source and step.source.to_dict(),
                     "own": step.own,
                     "depth": step.depth,
+                    "bounds": list(step.bounds),
                 }
                 for step in self.steps
             ],
             "boundary": [whole(eqn) for eqn in self.boundary],
+            "unknown": [whole(eqn) for eqn in self.unknown],
         }
+
+    def as_text(self, width: int | None = None, *, fold: bool = True, library: bool = False) -> str:
+        """Return the explanation as text.
+
+        Args:
+            width: how many characters a line may have, where that is possible; by default as many
+                as the terminal has.
+            fold: whether to fold away equations inside library code, and what is more than a dozen
+                equations of a line. What of it does not simply run once for the batch is counted.
+            library: whether to show the lines of library code inside the user's.
+
+        Returns:
+            The lines, which `print` shows.
+
+        Example:
+            >>> import jax, jax.numpy as jnp, vmapguide
+            >>> batch = jax.ShapeDtypeStruct((32, 4), jnp.float32)
+            >>> explanation = vmapguide.explain(lambda x: 2 * jax.nn.softmax(x))(batch)
+            >>> "softmax(x, axis" in explanation.as_text(80)
+            False
+            >>> "jax/_src/nn/functions.py" in explanation.as_text(80, library=True)
+            True
+        """
+        if width is None:
+            width = shutil.get_terminal_size((100, 24)).columns
+        return _view_text.text(self._as_view(library=library), width, fold=fold)
+
+    def as_html(self, *, fold: bool = True, library: bool = False) -> str:
+        """Return the explanation as an HTML element, with its stylesheet and its script.
+
+        Args:
+            fold: whether to fold, as in `as_text`; what is folded opens.
+            library: whether to show the lines of library code inside the user's.
+
+        Returns:
+            The element's source. What users named is escaped in it.
+
+        Example:
+            >>> import jax, jax.numpy as jnp, vmapguide
+            >>> batch = jax.ShapeDtypeStruct((32, 4), jnp.float32)
+            >>> html = vmapguide.explain(jax.nn.softmax)(batch).as_html(fold=False)
+            >>> html.startswith("<style>"), "<summary>12 more" in html
+            (True, False)
+        """
+        return _view_html.html(self._as_view(library=library), fold=fold)
 
     def __str__(self) -> str:
         """Return the explanation as text, at most as wide as the terminal where it can be."""
-        return _view.text(self._as_view(), shutil.get_terminal_size((100, 24)).columns)
+        return self.as_text()
 
     def __repr__(self) -> str:
         """Return the same as `str`: an explanation is made to be looked at."""
         return str(self)
 
     def _repr_html_(self) -> str:
-        return _view.html(self._as_view())
+        return self.as_html()
 
-    def _as_view(self) -> _view.View:
+    def _as_view(self, *, library: bool = False) -> _view.View:
+        rows = tuple(self._rows(library=library))
+        sources = {source for row in rows for source in (row.source, row.called_from) if source}
         return _view.View(
             name=self.name,
             call=self._call,
             sizes=self.sizes,
-            one=self._one.program,
+            arguments=self._arguments,
             whole=self._all.program,
-            rows=tuple(self._rows()),
-            complete=self.complete,
+            rows=rows,
+            file="" if self._home.library else self._home.file,
+            files=_source.shown_paths({source.file for source in sources}),
         )
 
-    def _rows(self) -> Iterator[_view.Row]:
+    def _rows(self, *, library: bool) -> Iterator[_view.Row]:
+        # The library code that is shown for the equations that a step is nested in.
+        outer: list[Source | None] = []
         for step in self.steps:
+            inner = _source.in_library(step.equation) if library else None
+            outer[step.depth :] = [inner or (outer[step.depth - 1] if step.depth else None)]
+            shown = None if step.own and inner is None else outer[step.depth]
             yield _view.Row(
-                source=step.source,
-                own=step.own,
+                source=shown or step.source,
+                own=step.own or inner is not None,
                 equation=self._one.equations[id(step.equation)],
-                batched=tuple(
-                    (self._all.equations[id(eqn)], is_layout(step.equation, eqn))
-                    for eqn in step.batched
-                ),
-                kind=step.kind if self.complete else "",
+                parts=tuple(map(functools.partial(self._part, step), step.variants)),
+                kind=step.kind,
                 depth=step.depth,
+                called_from=step.source if shown else None,
+                bounds=step.bounds,
             )
+        for eqn in self.unknown:
+            part = _view.Part(((self._all.equations[id(eqn)], False),), "unknown")
+            source = _source.of_equation(eqn, self._home)
+            yield _view.Row(source, True, None, (part,), "unknown", 0)
         if self.boundary:
             made = tuple((self._all.equations[id(eqn)], True) for eqn in self.boundary)
-            yield _view.Row(None, True, None, made, "out_axes", 0)
+            yield _view.Row(None, True, None, (_view.Part(made, "out_axes"),), "out_axes", 0)
 
-
-def is_layout(source: jec.JaxprEqn, batched: jec.JaxprEqn) -> bool:
-    """Say whether a batched equation lines axes up for the equation it came from."""
-    return batched.primitive.name in LAYOUT and batched.primitive is not source.primitive
+    def _part(self, step: Step, variant: Variant) -> _view.Part:
+        return _view.Part(
+            batched=tuple(
+                (self._all.equations[id(eqn)], _steps.is_layout(step.equation, eqn))
+                for eqn in variant.batched
+            ),
+            kind=variant.kind,
+            axes=variant.batch_axes,
+        )
 
 
 def explain(
@@ -227,14 +260,18 @@ def explain(
     axis_name: Any = None,
     axis_size: int | None = None,
     spmd_axis_name: Any = None,
+    traced: TracedArguments = "all",
 ) -> Callable[..., Explanation]:
     """Make a function that explains `jax.vmap(f)`: put it where `jax.vmap` stood.
 
     `f` is traced, a few times, and not run: Python code in it, such as `print`, runs each time.
     The cost is a few times that of `jax.make_jaxpr(jax.vmap(f))`, linear in the equations.
 
-    Arguments that are not mapped are traced, too, as `jax.jit` would trace them. If `f` raises
-    then, it gets Python numbers as they are, and if it still does, all unmapped arrays.
+    What is shown is what `jax.make_jaxpr(jax.vmap(f))(*args)` makes: arguments that are not mapped
+    are traced, too, as `jax.jit` would trace them. `jax.vmap` alone, outside of other
+    transformations, hands them to `f` as they are: a shared loop bound is a number then, and the
+    loop a `scan` and no `while`. That is shown with `traced="mapped"`. If `f` raises otherwise, it
+    gets Python numbers as they are, and if it still does, all that is not mapped.
 
     Args:
         f: the function of one example.
@@ -243,15 +280,17 @@ def explain(
         axis_name: as for `jax.vmap`: a name by which collectives in `f` refer to the batch axis.
         axis_size: as for `jax.vmap`: the size of the batch, if no argument has it.
         spmd_axis_name: as for `jax.vmap`: the mesh axes that the batch axis is sharded over.
+        traced: which arguments `f` does not see the values of: `all`, or those that are `mapped`.
 
     Returns:
         A function of the arguments that `jax.vmap(f)` would be called with, which returns an
         `Explanation`. Arrays may be `jax.ShapeDtypeStruct` of any size, unless `f` needs the
-        numbers of one that is not mapped: JAX computes nothing, unless `f` asks it to with
-        `jax.ensure_compile_time_eval`.
+        numbers of one that is not mapped. JAX computes nothing but, where those are needed, what
+        depends on them alone.
 
     Raises:
         TypeError: if `f` is not a function.
+        ValueError: if `traced` is neither of the two.
         Exception: whatever `jax.vmap(f)` raises while it is traced, JAX's message unchanged, with a
             note on the cause where it is a known one.
 
@@ -270,111 +309,35 @@ def explain(
     "What vmap did to your function".
     """
     _errors.check_function("explain", f)
-    vmap = _sourcemap.Vmap(in_axes, out_axes, axis_name, axis_size, spmd_axis_name)
+    if traced not in get_args(TracedArguments):
+        raise ValueError(f"explain: traced must be 'all' or 'mapped', but is {traced!r}.")
+    vmap = Vmap(in_axes, out_axes, axis_name, axis_size, spmd_axis_name)
 
-    @functools.wraps(f)
+    @waiting("explain", f, _names.transformed_name(f, jit=False))
     def explain_call(*args: Any, **kwargs: Any) -> Explanation:
         _source.forget()
-        call = _sourcemap.Call(f, vmap, args, kwargs)
+        call = Call(f, vmap, args, kwargs)
         with noting("explain", call):
-            found = _sourcemap.source_map(call)
+            found = source_map(call, traced)
         return _explanation(call, found)
 
     return explain_call
 
 
-def _explanation(call: _sourcemap.Call, found: _sourcemap.SourceMap) -> Explanation:
+def _explanation(call: Call, found: SourceMap) -> Explanation:
     axes = _axes.find_axes(call, found)
-    groups: dict[Place | None, list[jec.JaxprEqn]] = {}
-    for jaxpr in _jaxpr.walk(found.batched):
-        for eqn in jaxpr.eqns:
-            if found.origins is not None:
-                groups.setdefault(found.origins[id(eqn)], []).append(eqn)
     return Explanation(
-        name=_names.function_name(call.f),
+        name=_names.transformed_name(call.f, jit=False),
         per_example=found.per_example,
         batched=found.batched,
-        steps=tuple(_steps(found, axes, groups)),
-        boundary=tuple(groups.get(None, ())),
+        steps=tuple(_steps.steps(call, found, axes)),
+        boundary=tuple(_steps.boundary(found)),
+        unknown=tuple(_steps.unknown(found)),
         sizes=axes.sizes,
-        complete=found.origins is not None,
+        complete=found.complete,
         _call=call.text(),
         _captured=_names.captured_names(call.f),
         _arguments=tuple(call.traced_names),
         _shapes=axes.shapes,
+        _home=_names.home_of(call.f),
     )
-
-
-def _steps(
-    found: _sourcemap.SourceMap,
-    axes: _axes.Axes,
-    groups: Mapping[Place | None, list[jec.JaxprEqn]],
-) -> Iterator[Step]:
-    """Yield the steps in the order of the program, nested ones behind the one that holds them."""
-    numbers = {id(jaxpr): n for n, jaxpr in enumerate(_jaxpr.walk(found.per_example))}
-    seen: set[int] = set()
-
-    def visit(
-        jaxpr: jec.Jaxpr, outer: Source | None, depth: int, *, repeated: bool
-    ) -> Iterator[Step]:
-        number = numbers[id(jaxpr)]
-        if number in seen:
-            return
-        seen.add(number)
-        for i, eqn in enumerate(jaxpr.eqns):
-            group = tuple(groups.get((number, i), ()))
-            own = _source.of_equation(eqn)
-            positions = [axes.positions.get((number, i, k), ...) for k in range(len(eqn.outvars))]
-            known = all(
-                position is not ... or isinstance(var, jec.DropVar)
-                for position, var in zip(positions, eqn.outvars, strict=True)
-            )
-            kind = _kind(eqn, group) if found.origins is not None else "unknown"
-            if kind == "shared" and repeated:
-                kind = "same"
-            yield Step(
-                equation=eqn,
-                batched=group,
-                kind=kind,
-                batch_axes=tuple(None if p is ... else p for p in positions) if known else None,
-                source=own or outer,
-                own=own is not None or outer is None,
-                depth=depth,
-            )
-            # A kernel's equations stay as they were, but the kernel runs once more an example.
-            again = repeated or (eqn.primitive.name == "pallas_call" and kind != "shared")
-            for inner in _jaxpr.nested(eqn):
-                yield from visit(inner, own or outer, depth + 1, repeated=again)
-
-    yield from visit(_jaxpr.opened(found.per_example), None, 0, repeated=False)
-
-
-def _kind(eqn: jec.JaxprEqn, group: tuple[jec.JaxprEqn, ...]) -> str:
-    """Say what became of an equation, in one of the words that `Step.kind` lists."""
-    name = eqn.primitive.name
-    names = [batched.primitive.name for batched in group]
-    if name == "cond" and names and "cond" not in names:
-        return "all branches"
-    if name == "while" and any(map(_has_batched_predicate, group)):
-        return "slowest example"
-    if names == [name] and _types(group[0]) == _types(eqn):
-        return "shared"
-    unrolled = name in _PRINTS or (name in _CALLBACKS and names.count(name) > 1)
-    if unrolled or (name not in _LOOPS and _LOOPS & set(names)):
-        return "one by one"
-    work = [n for n, batched in zip(names, group, strict=True) if not is_layout(eqn, batched)]
-    if work == [name]:
-        return "same"
-    return "rewritten" if work or not names else "layout"
-
-
-def _has_batched_predicate(eqn: jec.JaxprEqn) -> bool:
-    """Say whether a loop decides for each example. The select that this is, is not in its jaxpr."""
-    if eqn.primitive.name != "while":
-        return False
-    (predicate,) = _jaxpr.opened(eqn.params["cond_jaxpr"]).outvars
-    return bool(predicate.aval.shape)  # type: ignore[attr-defined]
-
-
-def _types(eqn: jec.JaxprEqn) -> list[Any]:
-    return [atom.aval for atom in (*eqn.invars, *eqn.outvars)]

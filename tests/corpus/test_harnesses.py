@@ -22,13 +22,13 @@ import numpy as np
 import pytest
 from jax._src.internal_test_util import test_harnesses
 
-from vmapguide import _axes, _jaxpr, _sourcemap
+from vmapguide import _axes, _call, _jaxpr, _match, _sourcemap
 
 
 BATCH = 3
 
 # Some harnesses have no arguments: they need to be told the size.
-VMAP = _sourcemap.Vmap(axis_size=BATCH)
+VMAP = _call.Vmap(axis_size=BATCH)
 
 pytestmark = pytest.mark.slow
 
@@ -103,9 +103,9 @@ class Sweep:
         self.failures.append(f"{harness.fullname}: {what}")
 
     def _check(self, harness: Any, plain: jec.ClosedJaxpr, args: list[Any]) -> None:
-        call = _sourcemap.Call(harness.dyn_fun, VMAP, tuple(args), {})
+        call = _call.Call(harness.dyn_fun, VMAP, tuple(args), {})
         found = _sourcemap.source_map(call)
-        if found.origins is None or not _jaxpr.equal(plain, found.batched):
+        if not found.complete or not _match.equal(plain, found.batched):
             self._fail(harness, "the jaxpr is not plain vmap's")
             return
         self.counts["identical"] += 1
@@ -118,13 +118,13 @@ class Sweep:
         for jaxpr in _jaxpr.walk(found.batched):
             for eqn in jaxpr.eqns:
                 self.counts["equations"] += 1
-                origin = found.origins.get(id(eqn), "missing")
-                if origin is None and jaxpr is outer and eqn.primitive.name in BOUNDARY:
+                path = found.paths.get(id(eqn))
+                if path == () and jaxpr is outer and eqn.primitive.name in BOUNDARY:
                     self.counts["boundary"] += 1
-                elif origin in places:
+                elif path and path[-1] in places:
                     self.counts["resolved"] += 1
                 else:
-                    self._fail(harness, f"{eqn.primitive.name} has no source: {origin}")
+                    self._fail(harness, f"{eqn.primitive.name} has no source: {path}")
         axes = _axes.find_axes(call, found)
         self.counts["axes complete"] += axes.complete
         if not axes.complete:
@@ -133,12 +133,12 @@ class Sweep:
 
     def _compare(self, harness: Any, found: _sourcemap.SourceMap, axes: _axes.Axes) -> None:
         """Batch every top-level equation alone and compare it with what is said to be its group."""
-        assert found.origins is not None
         outer = _jaxpr.opened(found.per_example)
         parents = holders(found.per_example)
         groups: dict[int, Counter[str]] = {i: Counter() for i in range(len(outer.eqns))}
         for eqn in _jaxpr.opened(found.batched).eqns:
-            place = found.origins[id(eqn)]
+            path = found.paths[id(eqn)]
+            place = path[-1] if path else None
             while place and (parent := parents.get(place[0])):
                 place = parent
             if place:
@@ -147,7 +147,7 @@ class Sweep:
         where |= dict.fromkeys(outer.invars, 0)
         for i, eqn in enumerate(outer.eqns):
             for k, var in enumerate(eqn.outvars):
-                where[var] = axes.positions.get((0, i, k))
+                where[var] = axes.positions.get(((), (0, i), k))
             try:
                 alone = batched_alone(found.per_example, eqn, where)
             except Unusable as reason:

@@ -71,7 +71,7 @@ def words(views: list[Tag]) -> Iterator[str]:
     A view as text breaks lines elsewhere, so whole lines cannot be compared.
     """
     for view in views:
-        for folded in view.select(".vg-long, .vg-more, .vg-inner, thead, svg"):
+        for folded in view.select(".vg-long, .vg-more, .vg-rest, .vg-inner, thead, svg"):
             folded.extract()
         yield from re.findall(r"\w+", view.get_text(" "))
 
