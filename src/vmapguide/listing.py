@@ -6,7 +6,6 @@ is only what a user of the package meets: the call, its errors, and the value it
 
 from __future__ import annotations
 
-import functools
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,13 +16,14 @@ import jax.extend.core as jec
 
 from vmapguide import _errors, _jaxpr, _names, _read, _render
 from vmapguide._program import Program
+from vmapguide._waiting import waiting
 
 
 # Of a terminal that does not say how wide it is, and of files and pages.
 _WIDTH = 88
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Listing:
     """A readable jaxpr: `str()` in a terminal, a folding view in a notebook.
 
@@ -113,7 +113,8 @@ def listing(
         dtype that JAX has, PRNG keys, Python numbers, or pytrees of these. It returns a `Listing`.
 
     Raises:
-        TypeError: if `f` is not a function, or the arguments do not fit it.
+        TypeError: if `f` is not a function, the arguments do not fit it, or `fold` or `shorten` is
+            neither True nor False.
         Exception: whatever `f` raises while it is traced, JAX's message unchanged, with a note
             that says what was being traced.
 
@@ -136,10 +137,14 @@ def listing(
           in (d,) }
     """
     _errors.check_function("listing", f)
-    name = _names.function_name(f)
+    fold, shorten = (
+        _errors.flag("listing", name, value)
+        for name, value in (("fold", fold), ("shorten", shorten))
+    )
+    name = _names.transformed_name(f)
     make_jaxpr = jax.make_jaxpr(f, static_argnums=static_argnums, axis_env=axis_env)
 
-    @functools.wraps(f)
+    @waiting("listing", f, name)
     def list_jaxpr(*args: Any, **kwargs: Any) -> Listing:
         _errors.check_call("listing", f, name, args, kwargs)
         with _errors.naming("listing", name, f, args, kwargs):
