@@ -347,6 +347,7 @@ class TestReasons:
         assert source is not None
         assert source.expression == "sine(y)"
 
+    @pytest.mark.cpu_only
     def test_a_rule_that_is_right(self) -> None:
         """It is not blamed for the rounding of something else."""
         sine = with_rule(jnp.sin)
@@ -370,6 +371,7 @@ class TestReasons:
 
         assert codes(vmapguide.check(f, (None, 0))(flag, X)) == ["custom_vmap rule"]
 
+    @pytest.mark.cpu_only
     def test_one_of_two_results(self) -> None:
         """Each result that differs has its reason, from the example in which it is worst."""
         sine = with_rule(lambda x: jnp.sin(x).at[7].add(1))
@@ -514,6 +516,7 @@ class TestReasons:
         """The loop runs, and agrees."""
         assert vmapguide.check(lambda x: x.sum(), axis_name="i", in_axes=1, out_axes=0)(X).same
 
+    @pytest.mark.cpu_only
     def test_rounding(self) -> None:
         """One product of matrices adds up in another order than many of vectors."""
         assert vmapguide.check(lambda x: BIG_W @ x)(BIG_X).same
@@ -552,6 +555,7 @@ class TestReasons:
         assert (leaf.count, leaf.difference, leaf.index) == (3, 50, (0, 1))
         assert codes(check) == []
 
+    @pytest.mark.cpu_only
     @pytest.mark.parametrize("x64", [False, True])
     def test_jaxs_configuration_is_left_alone(self, x64: bool) -> None:
         """Whatever was tried out, and if it failed."""
@@ -668,13 +672,36 @@ class TestErrors:
         with pytest.raises(TypeError, match=r"check: the first argument must be a function"):
             vmapguide.check(X)  # type: ignore[arg-type]
 
-    @pytest.mark.parametrize("number", [0, -1])
-    def test_examples(self, number: int) -> None:
-        """There must be some."""
-        with pytest.raises(
-            ValueError, match=f"examples must be a positive number, but is {number}"
-        ):
-            vmapguide.check(jnp.sin, examples=number)
+    @pytest.mark.parametrize(
+        ("option", "message"),
+        [
+            ({"examples": 0}, "examples must be a whole number of at least 1, but is 0"),
+            ({"examples": -1}, "examples must be a whole number of at least 1, but is -1"),
+            ({"examples": 2.5}, "examples must be a whole number of at least 1, but is 2.5"),
+            ({"examples": True}, "examples must be a whole number of at least 1, but is True"),
+            ({"seed": -1}, "seed must be a whole number of at least 0, but is -1"),
+            ({"seed": None}, "seed must be a whole number of at least 0, but is None"),
+            ({"rtol": -1}, "rtol must be a number of at least 0, but is -1"),
+            ({"rtol": "a"}, "rtol must be a number of at least 0, but is 'a'"),
+            ({"atol": float("nan")}, "atol must be a number of at least 0, but is nan"),
+            ({"atol": 1j}, "atol must be a number of at least 0, but is 1j"),
+        ],
+        ids=str,
+    )
+    def test_options(self, option: dict[str, Any], message: str) -> None:
+        """They are refused before anything runs, by name."""
+        with pytest.raises((TypeError, ValueError), match=f"check: {message}"):
+            vmapguide.check(jnp.sin, **option)
+
+    def test_options_of_numpy(self) -> None:
+        """And of JAX: their numbers are numbers, too, and no tolerance is too large."""
+        options: dict[str, Any] = {
+            "examples": np.int64(2),
+            "seed": np.uint8(3),
+            "rtol": jnp.bfloat16(0.1),
+            "atol": np.inf,
+        }
+        assert vmapguide.check(jnp.sin, **options)(X).same
 
     def test_an_empty_batch(self) -> None:
         """There is nothing to check."""
@@ -786,7 +813,7 @@ class TestErrors:
             ({"in_axes": 2}, "rank should be at least 3", r"in_axes maps axis 2 of x"),
             ({"in_axes": (0, 0)}, "in_axes must be", r"in_axes has one entry for each"),
             ({"in_axes": None}, "at least one non-None", r"pass axis_size="),
-            ({"out_axes": 5}, "out of bounds", r"if this is about out_axes"),
+            ({"out_axes": 5}, "out of bounds", r"no more than 0 to 1, or -2 to -1"),
         ],
         ids=str,
     )

@@ -5,19 +5,47 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
-from typing import Any
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
+import jax.extend.core as jec
 import jax.numpy as jnp
 import numpy as np
 
-from vmapguide import _errors, _jaxpr, _names, _numbers
+from vmapguide import _jaxpr, _match, _names, _numbers, _structure
+from vmapguide._arguments import Arguments, Example
+from vmapguide._call import Call, Edited, spread
 from vmapguide._jaxpr import AnyJaxpr
 from vmapguide._numbers import LeafResult
 from vmapguide._progress import tracked
-from vmapguide._sourcemap import Call, Edited, Vmap, spread
 from vmapguide._vmap_notes import noting
+
+
+# As many examples run as they are. What the others are run by is known from these.
+_AS_THEY_ARE = 2
+
+_PRINTS = frozenset({"debug_callback", "debug_print"})
+
+# A jaxpr knows what these call by name alone.
+_CALLBACKS = frozenset({"io_callback", "pure_callback"})
+
+# What a function that asks whether it is traced calls by name.
+_ABOUT_TRACING = frozenset({"Tracer", "is_concrete"})
+
+# JAX's own code and that of this package gives the same whether it is traced or not.
+_TRUSTED = tuple(str(Path(file).parent) + os.sep for file in (jax.__file__, __file__))
+
+
+class Results(NamedTuple):
+    """One leaf of the results of both sides, for some of the examples."""
+
+    path: str
+    expected: list[jax.Array]
+    actual: jax.Array
 
 
 class Sides:
@@ -27,42 +55,14 @@ class Sides:
         """Take the call, and look at its arguments."""
         self.call = call
         self.tolerances = rtol, atol
-        self.args, self.kwargs = jax.tree.unflatten(call.tree, call.leaves)
-        for name, leaf in zip(call.names, call.leaves, strict=True):
-            if isinstance(leaf, jax.ShapeDtypeStruct):
-                raise TypeError(
-                    f"check: {name} is a type without values, {_errors.describe(leaf)}, and check "
-                    f"runs the function. Pass an array; explain and cost need types alone."
-                )
-            if isinstance(leaf, jax.core.Tracer):
-                raise TypeError(
-                    f"check: {name} is being traced, {_errors.describe(leaf)}, and check runs the "
-                    f"function: it needs values. Call it outside of jit, vmap and grad."
-                )
-
-    @functools.cached_property
-    def batch_size(self) -> int:
-        """How many examples there are."""
-        sizes = [
-            jnp.shape(leaf)[axis]
-            for leaf, axis in zip(self.call.leaves, self.call.axes or (), strict=False)
-            if axis is not None and -len(jnp.shape(leaf)) <= axis < len(jnp.shape(leaf))
-        ]
-        if self.call.vmap.axis_size is not None:
-            sizes.append(self.call.vmap.axis_size)
-        # Where there is none, or there are two, `jax.vmap` says what is wrong when it is called.
-        size = sizes[0] if sizes else 1
-        if sizes and not any(sizes):
-            raise ValueError(
-                "check: the batch is empty, so there is no example to check. Pass at least one."
-            )
-        return size
+        self.arguments = Arguments(call)
 
     def batched(self, f: Callable[..., Any]) -> Any:
         """Return what `jax.vmap(f)` returns for the whole batch."""
+        args, kwargs = self.arguments.whole()
         with noting("check", self.call):
             try:
-                return self.call.vmap(f)(*self.args, **self.kwargs)
+                return self.call.vmap(f)(*args, **kwargs)
             except Exception as error:
                 if self.call.axes is not None:
                     name = _names.function_name(self.call.f)
@@ -79,85 +79,257 @@ class Sides:
 
     def one(self, f: Callable[..., Any], example: int) -> Any:
         """Return what `f` returns for one example."""
+        one = self.arguments.example(example)
+        return self._run(f, one, one.mapped)
+
+    def _run(self, f: Callable[..., Any], one: Example, mapped: Sequence[Any]) -> Any:
+        """Return what `f` returns for the arguments of one example."""
         if self.call.vmap.axis_name is None:
-            args, kwargs = self._arguments(example, keep=False)
+            args, kwargs = one.filled(mapped)
             return f(*args, **kwargs)
         # Only inside `jax.vmap` does the axis have its name. But no batching rule of the user's
         # may have a say in the loop.
-        vmap, args, kwargs = self.batch_of_one(example)
-        results = vmap(edited(f, _jaxpr.with_plain_calls))(*args, **kwargs)
-        structure: Any = jax.tree.structure(results)
-        return structure.unflatten(_taken(leaf, axis, 0) for leaf, axis in self._with_axes(results))
+        plain = edited(f, _jaxpr.with_plain_calls)
 
-    def batch_of_one(self, example: int) -> tuple[Vmap, Any, Any]:
-        """Return the `jax.vmap` and the arguments of one example that is a batch of its own."""
-        size = None if self.call.vmap.axis_size is None else 1
-        vmap = dataclasses.replace(self.call.vmap, axis_size=size)
-        return vmap, *self._arguments(example, keep=True)
+        def inside(*mapped: Any) -> Any:
+            args, kwargs = one.filled(mapped)
+            return plain(*args, **kwargs)
 
-    def _arguments(self, example: int, *, keep: bool) -> Any:
-        """Return the arguments of one example, with or without the batch axis."""
-        leaves = [
-            leaf if axis is None else _taken(leaf, axis, example, keep=keep)
-            for leaf, axis in zip(self.call.leaves, self.call.axes or (), strict=True)
-        ]
-        return jax.tree.unflatten(self.call.tree, leaves)
+        vmap = dataclasses.replace(self.call.vmap, in_axes=0, out_axes=0, axis_size=1)
+        results = vmap(inside)(*(jnp.expand_dims(leaf, 0) for leaf in mapped))
+        return jax.tree.map(lambda leaf: leaf[0], results)
+
+    def loop(self, f: Callable[..., Any], examples: Sequence[int]) -> Iterator[Any]:
+        """Yield what `f` returns for one example after the other.
+
+        Outside of `jit`, JAX compiles the loops and branches of a program anew whenever Python runs
+        it. So `f` is traced for every example, and if it is the same program every time, the one
+        that is compiled already is evaluated. It runs as it is if its Python looks at a value, if
+        what it does cannot be known from its jaxpr, or if the jaxpr is another one.
+        """
+        program: _Program | None = None
+        is_same = True
+        for number, example in enumerate(examples):
+            one = self.arguments.example(example)
+            run = functools.partial(self._run, f, one)
+            if program is not None:
+                # What has changed once may change back.
+                is_same = is_same and program.equals(_traced(run, one.mapped))
+                if is_same:
+                    yield program.run(one.mapped)
+                    continue
+            with _watched() as looked:
+                result = run(one.mapped)
+            is_same = is_same and not looked
+            if is_same and number + 1 == _AS_THEY_ARE < len(examples):
+                # The function may have deleted what it was given.
+                one = self.arguments.example(example)
+                program = _traced(functools.partial(self._run, f, one), one.mapped)
+                is_same = program is not None and program.gives(result, one.mapped)
+            yield result
+
+    def results(self, f: Callable[..., Any], examples: tuple[int, ...]) -> list[Results]:
+        """Run both sides."""
+        inside: Any = None
+
+        @functools.wraps(f)
+        def noted(*args: Any, **kwargs: Any) -> Any:
+            nonlocal inside
+            one = f(*args, **kwargs)
+            inside = jax.tree.structure(one)
+            return one
+
+        whole = self.batched(noted)
+        loop = []
+        counted: set[int] = set()
+        for example, one in zip(examples, self._noted_loop(f, examples), strict=True):
+            if (structure := jax.tree.structure(one)) != inside:
+                numbers = self._counted(f, example, one, inside)
+                if numbers is None:
+                    raise TypeError(
+                        f"check: the loop and jax.vmap return results of different structure: for "
+                        f"example {example} the loop returns {structure}, jax.vmap {inside}. "
+                        f"Return the same structure whatever the values are."
+                    )
+                counted |= numbers
+            loop.append([_as_array(leaf, example) for leaf in jax.tree.leaves(one)])
+        leaves = jax.tree_util.tree_leaves_with_path(whole)
+        axes = spread(self.call.vmap.out_axes, whole)
+        results = []
+        for number, ((path, leaf), axis) in enumerate(zip(leaves, axes, strict=True)):
+            actual = _chosen(leaf, axis, examples)
+            expected = list(actual) if number in counted else [one[number] for one in loop]
+            results.append(Results(jax.tree_util.keystr(path), expected, actual))
+        return results
+
+    def _counted(self, f: Callable[..., Any], example: int, one: Any, inside: Any) -> Any:
+        """Return which leaves are numbers that JAX counts, and so are no results.
+
+        `checkify` numbers its errors for every trace, in metadata and in a leaf below.
+
+        Returns:
+            The numbers of the leaves; None if the structures of the two sides really differ.
+        """
+        structure: Any = jax.tree.structure(one)
+        below = _structure.below_metadata(one, structure, inside)
+        again = self.one(f, example)
+        if below is None or jax.tree.structure(again) == structure:
+            return None
+        return {
+            number
+            for number, (is_below, *pair) in enumerate(
+                zip(below, *map(jax.tree.leaves, (one, again)), strict=False)
+            )
+            if is_below
+            and jnp.issubdtype(jnp.result_type(pair[0]), jnp.integer)
+            and not _numbers.compare_leaves("", *pair).identical
+        }
+
+    def _noted_loop(self, f: Callable[..., Any], examples: tuple[int, ...]) -> Iterator[Any]:
+        """Run the loop; an error says that it was the loop, for which example, and why."""
+        results = self.loop(f, examples)
+        for example in tracked(examples, "check: the loop", total=len(examples)):
+            try:
+                yield next(results)
+            except Exception as error:
+                error.add_note(
+                    f"check: the loop raised this, for example {example}; jax.vmap did not raise "
+                    f"anything.{self._why(f, example)}"
+                )
+                raise
+
+    def _why(self, f: Callable[..., Any], example: int) -> str:
+        """Say why only the loop raises an error, as far as it is known."""
+        if self.call.vmap.axis_name is not None:
+            return (
+                " In the loop every example is a batch of one, and a collective that needs all of "
+                "them, such as ppermute, cannot be checked against it."
+            )
+        with contextlib.suppress(Exception):
+            one = self.arguments.example(example)
+            if _traced(functools.partial(self._run, f, one), one.mapped) is not None:
+                return (
+                    " Inside vmap a function sees no values, so what it raises because of one is "
+                    "raised in the loop alone."
+                )
+        return ""
 
     def compare(self, f: Callable[..., Any], examples: tuple[int, ...]) -> tuple[LeafResult, ...]:
         """Compare the loop over `f` with `jax.vmap(f)`."""
-        whole = self.batched(f)
-        structure: Any = jax.tree.structure(whole)
-        loop = []
-        for example in tracked(examples, "check: the loop", total=len(examples)):
-            try:
-                one = self.one(f, example)
-            except Exception as error:
-                why = (
-                    "Inside vmap a function sees no values, so what it raises because of one is "
-                    "raised in the loop alone."
-                    if self.call.vmap.axis_name is None
-                    else "In the loop every example is a batch of one, and a collective that needs "
-                    "all of them, such as ppermute, cannot be checked against it."
-                )
-                error.add_note(
-                    f"check: the loop raised this, for example {example}; jax.vmap did not raise "
-                    f"anything. {why}"
-                )
-                raise
-            if jax.tree.structure(one) != structure:
-                raise TypeError(
-                    f"check: the loop and jax.vmap return results of different structure: for "
-                    f"example {example} the loop returns {jax.tree.structure(one)}, jax.vmap "
-                    f"{structure}. Return the same structure whatever the values are."
-                )
-            loop.append([_as_array(leaf, example) for leaf in jax.tree.leaves(one)])
-        paths = [
-            jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(whole)
-        ]
-        return tuple(
-            self._leaf(path, expected, [_taken(leaf, axis, example) for example in examples])
-            for path, expected, (leaf, axis) in zip(
-                paths, zip(*loop, strict=True), self._with_axes(whole), strict=True
-            )
+        return self.judged(self.results(f, examples))
+
+    def judged(self, results: list[Results], epsilon: float = 0) -> tuple[LeafResult, ...]:
+        """Compare what both sides returned. Types are compared first, and tell for one example.
+
+        Args:
+            results: the leaves.
+            epsilon: that of what they are computed by, if it is coarser than their dtypes.
+        """
+        return tuple(self._leaf(leaf, epsilon) for leaf in results)
+
+    def _leaf(self, leaf: Results, epsilon: float) -> LeafResult:
+        type_text = _numbers.type_text(
+            jax.ShapeDtypeStruct(leaf.actual.shape[1:], leaf.actual.dtype)
         )
-
-    def _with_axes(self, results: Any) -> Iterator[tuple[Any, int | None]]:
-        """Yield the leaves of batched results, each with the place of its batch axis."""
-        axes = spread(self.call.vmap.out_axes, results)
-        yield from zip(jax.tree.leaves(results), axes, strict=True)
-
-    def _leaf(self, path: str, expected: tuple[Any, ...], actual: list[Any]) -> LeafResult:
-        """Compare one leaf of all examples. Types are compared first, and tell for one example."""
-        for one, other in zip(expected, actual, strict=True):
-            first = _numbers.compare_leaves(path, one, other, *self.tolerances)
-            if first.expected_type != first.actual_type:
-                return first
-        stacked = jnp.stack(expected), jnp.stack(actual)
+        for place, one in enumerate(leaf.expected):
+            if _numbers.type_text(one) != type_text:
+                other = leaf.actual[place]
+                return _numbers.compare_leaves(leaf.path, one, other, *self.tolerances)
+        stacked = _stacked(leaf.expected), leaf.actual
         return dataclasses.replace(
-            _numbers.compare_leaves(path, *stacked, *self.tolerances),
-            expected_type=first.expected_type,
-            actual_type=first.actual_type,
+            _numbers.compare_leaves(leaf.path, *stacked, *self.tolerances, epsilon=epsilon),
+            expected_type=type_text,
+            actual_type=type_text,
         )
+
+
+class _Program(NamedTuple):
+    """What a function does, as a jaxpr, and the tree of its results."""
+
+    jaxpr: Any
+    results: Any
+
+    def run(self, arguments: Sequence[Any]) -> Any:
+        """Evaluate it, one equation after the other: each is compiled, as it is without a jaxpr."""
+        return self.results.unflatten(jec.jaxpr_as_fun(self.jaxpr)(*arguments))
+
+    def equals(self, other: _Program | None) -> bool:
+        """Say whether it is the same program."""
+        return (
+            other is not None
+            and self.results == other.results
+            and _match.equal(self.jaxpr, other.jaxpr)
+        )
+
+    def gives(self, results: Any, arguments: Sequence[Any]) -> bool:
+        """Say whether it gives these results, and can be evaluated again."""
+        every = [eqn for jaxpr in _jaxpr.walk(self.jaxpr) for eqn in jaxpr.eqns]
+        if any(
+            eqn.primitive.name in _CALLBACKS or any(eqn.params.get("donated_invars", ()))
+            for eqn in every
+        ):
+            return False
+        with contextlib.suppress(Exception):
+            if jax.tree.structure(results) == self.results:
+                silent = self._replace(jaxpr=_jaxpr.inlined(self.jaxpr, _silent))
+                again = jax.tree.map(jnp.asarray, (results, silent.run(arguments)))
+                return all(leaf.identical for leaf in _numbers.compare_trees(*again))
+        return False
+
+
+def _silent(eqn: jec.JaxprEqn) -> AnyJaxpr | None:
+    """Return what is to stand for a print that has been printed."""
+    if eqn.primitive.name not in _PRINTS:
+        return None
+    avals: list[Any] = [operand.aval for operand in eqn.invars]
+    types = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals]
+    return jax.make_jaxpr(lambda *_: ())(*types)
+
+
+def _traced(run: Callable[[Sequence[Any]], Any], arguments: Sequence[Any]) -> _Program | None:
+    """Return the program of a function; None if it cannot be traced."""
+    with contextlib.suppress(Exception):
+        make = jax.make_jaxpr(lambda *traced: run(traced), return_shape=True)
+        jaxpr, shapes = make(*arguments)
+        return _Program(jaxpr, jax.tree.structure(shapes))
+    return None
+
+
+@contextlib.contextmanager
+def _watched() -> Iterator[list[str]]:
+    """Note where Python looks at the value of an array, or asks whether there is one."""
+    looked: list[str] = []
+    before = sys.getprofile()
+    if before is not None:
+        # Two cannot watch. What is not known is taken to be the case.
+        yield ["unknown"]
+        return
+
+    def watch(frame: Any, event: str, _: Any) -> None:
+        if event != "call":
+            return
+        asks = frame
+        if frame.f_code in _value_methods():
+            asks = frame.f_back
+        elif _ABOUT_TRACING.isdisjoint(frame.f_code.co_names):
+            return
+        if not asks.f_code.co_filename.startswith(_TRUSTED):
+            looked.append(frame.f_code.co_name)
+
+    sys.setprofile(watch)
+    try:
+        yield looked
+    finally:
+        sys.setprofile(before)
+
+
+@functools.cache
+def _value_methods() -> frozenset[Any]:
+    """Return the code of the methods of an array that need its value."""
+    kinds = ("bool", "float", "int", "index", "complex", "array", "repr", "str", "format")
+    names = [*(f"__{kind}__" for kind in kinds), "item", "tolist"]
+    methods = (getattr(type(jnp.zeros(())), name, None) for name in names)
+    return frozenset(getattr(method, "__code__", None) for method in methods) - {None}
 
 
 def edited(f: Callable[..., Any], edit: Callable[[Any], AnyJaxpr]) -> Callable[..., Any]:
@@ -196,10 +368,16 @@ def _as_array(leaf: Any, example: int) -> jax.Array:
         ) from error
 
 
-def _taken(leaf: Any, axis: int | None, example: int, *, keep: bool = False) -> Any:
-    """Return one example of a leaf, or the batch of it alone."""
+def _stacked(leaves: list[Any]) -> Any:
+    """Return arrays of one type as one; NumPy need not compile that."""
+    if jnp.issubdtype(leaves[0].dtype, jax.dtypes.extended):
+        return jnp.stack(leaves)
+    return np.stack([np.asarray(leaf) for leaf in leaves])
+
+
+def _chosen(leaf: Any, axis: int | None, examples: tuple[int, ...]) -> jax.Array:
+    """Return what a leaf of the batched results has for some examples, along axis 0."""
     leaf = jnp.asarray(leaf)
     if axis is None:
-        return leaf
-    index = slice(example, example + 1) if keep else example
-    return leaf[(slice(None),) * range(leaf.ndim)[axis] + (index,)]
+        return jnp.broadcast_to(leaf, (len(examples), *leaf.shape))
+    return jnp.moveaxis(leaf, axis, 0)[jnp.asarray(examples)]

@@ -37,9 +37,10 @@ class LeafResult:
         path: where the leaf is in the result, as in `['loss']`; empty if the result is one array.
         expected_type: dtype and shape that were expected, as in `float32[3]`.
         actual_type: dtype and shape that there are. If they are others, no values are compared.
-        rtol: the relative tolerance; the square root of the dtype's epsilon by default.
+        rtol: the relative tolerance; the square root of epsilon by default.
         atol: the absolute tolerance; by default 10 times epsilon times the largest finite
-            magnitude of what was expected.
+            magnitude of what was expected. Epsilon is that of the dtype, or that of the matrix
+            products which the result comes from, where the device computes these with fewer digits.
         same: whether types are equal and all values the same.
         identical: whether all values are equal, NaNs included: no difference at all.
         count: how many values are not the same.
@@ -79,7 +80,13 @@ class LeafResult:
 
 
 def compare_leaves(
-    path: str, expected: Any, actual: Any, rtol: float | None = None, atol: float | None = None
+    path: str,
+    expected: Any,
+    actual: Any,
+    rtol: float | None = None,
+    atol: float | None = None,
+    *,
+    epsilon: float = 0,
 ) -> LeafResult:
     """Compare two arrays.
 
@@ -89,18 +96,21 @@ def compare_leaves(
         actual: the array to compare with it.
         rtol: relative tolerance, None for that of the dtype.
         atol: absolute tolerance, None for that of the dtype and the values.
+        epsilon: that of what the values are computed by, if it is coarser than that of the dtype,
+            as `_precision` knows it of matrix products.
 
     Returns:
         Where and by how much they differ.
     """
     ours, theirs = _values(expected), _values(actual)
     exact = not jnp.issubdtype(ours.dtype, jnp.inexact)
-    epsilon = 0.0 if exact else float(jnp.finfo(ours.dtype).eps)  # type: ignore[no-untyped-call]
+    eps = 0.0 if exact else float(jnp.finfo(ours.dtype).eps)  # type: ignore[no-untyped-call]
+    epsilon = eps and max(eps, epsilon)
     magnitudes = np.abs(_wide(ours))
     finite = magnitudes[np.isfinite(magnitudes)]
     rtol = epsilon**_RTOL_POWER if rtol is None else rtol
     atol = _ATOL_UNITS * epsilon * float(finite.max(initial=0)) if atol is None else atol
-    types = _type(expected), _type(actual)
+    types = type_text(expected), type_text(actual)
     if types[0] != types[1]:
         size = int(ours.size)
         return LeafResult(
@@ -149,12 +159,17 @@ def _wide(values: Array) -> Array:
 
 
 def compare_trees(
-    expected: Any, actual: Any, rtol: float | None = None, atol: float | None = None
+    expected: Any,
+    actual: Any,
+    rtol: float | None = None,
+    atol: float | None = None,
+    *,
+    epsilon: float = 0,
 ) -> tuple[LeafResult, ...]:
-    """Compare two pytrees of the same structure, leaf by leaf."""
+    """Compare two pytrees of the same structure, leaf by leaf, as `compare_leaves` does."""
     pairs = zip(jax.tree_util.tree_leaves_with_path(expected), jax.tree.leaves(actual), strict=True)
     return tuple(
-        compare_leaves(jax.tree_util.keystr(path), one, other, rtol, atol)
+        compare_leaves(jax.tree_util.keystr(path), one, other, rtol, atol, epsilon=epsilon)
         for (path, one), other in pairs
     )
 
@@ -187,7 +202,7 @@ def summary(leaves: tuple[LeafResult, ...], where: str = "") -> str:
 def describe(leaf: LeafResult, where: str = "") -> str:
     """Say how one leaf differs: its type, or how many of its values and which the most."""
     name = f"{leaf.path}: " if leaf.path else ""
-    if leaf.index is None:
+    if leaf.actual_type != leaf.expected_type or leaf.index is None:
         return f"{name}{leaf.actual_type} and not {leaf.expected_type}"
     example, rest = (leaf.index[:1], leaf.index[1:]) if where else ((), leaf.index)
     place = [f"{where} {index}" for index in example]
@@ -204,7 +219,8 @@ def number(value: Any) -> str:
     return str(value) if isinstance(value, (bool, int)) else f"{value:.7g}"
 
 
-def _type(value: Any) -> str:
+def type_text(value: Any) -> str:
+    """Return the type of an array or a number as text: `float32[3]`."""
     value = value if hasattr(value, "dtype") else jnp.asarray(value)
     return f"{value.dtype}[{','.join(map(str, value.shape))}]"
 

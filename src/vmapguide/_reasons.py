@@ -3,12 +3,14 @@
 A function that returns something else when it is called again has a side effect. A custom batching
 rule, or a random number generator that knows no batches, is to blame if the difference goes away
 when it is taken out of the program. Rounding is to blame if the difference all but goes away with
-twice the digits. What mixes the examples can be read off the program.
+twice the digits, and the precision of matrix products if it goes away with all of theirs. What
+mixes the examples can be read off the program.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Iterator
@@ -17,22 +19,29 @@ from typing import Any
 
 import jax
 import jax.extend.core as jec
-import jax.numpy as jnp
 
-from vmapguide import _jaxpr, _numbers
+from vmapguide import _effects, _jaxpr, _numbers, _precision, _primitives
+from vmapguide._call import Call
+from vmapguide._effects import Effect
 from vmapguide._jaxpr import AnyJaxpr
-from vmapguide._loop import Sides, edited
+from vmapguide._loop import Results, Sides
 from vmapguide._numbers import LeafResult
 from vmapguide._program import Source
-from vmapguide._sourcemap import Call
+from vmapguide._steps import Step
+from vmapguide._suspects import PRECISION, SUSPECTS, without
 from vmapguide.explain import Explanation, explain
 
 
 # With twice the digits, rounding shrinks by many orders of magnitude; nothing else does.
 _SHRINKS = 1e-4
 
-_RANDOM = frozenset({"random_bits", "rng_bit_generator"})
-_UNSAFE_SPLIT = ("random_split", "key<urbg>")
+# TF32 has three decimal digits, float32 seven. What is in another order stays as it is.
+_SHRINKS_EXACTLY = 0.1
+
+# What is told of without a difference, and so is no cause of one.
+NO_CAUSES = frozenset({"effect", "shared key"})
+
+_RANDOM = _primitives.with_role("random")
 _WIDER = {"float16": "float64", "bfloat16": "float64", "float32": "float64"}
 _WIDER |= {"complex64": "complex128"}
 
@@ -46,8 +55,11 @@ class Reason:
             again. `batch statistic`: a collective mixes the examples, or asks for the place of
             one. `custom_vmap rule`: the function's own batching rule gives something else than the
             function. `rbg key`: the generator of the key draws a batch of numbers differently from
-            one number after the other. `rounding`: the same sums in another order. `shared key`:
-            no difference, but all examples draw the same random numbers.
+            one number after the other. `precision of products`: the device computes a matrix
+            product with fewer digits than the loop's matrix-vector product. `rounding`: the same
+            sums in another order. `shared key`: no difference, but all examples draw the same
+            random numbers. `effect`: no difference, but a print or a callback runs for more or for
+            fewer examples.
         text: what was found, and what to do about it.
         source: the line of the user's that it is about; None if it is not known, or about all.
 
@@ -71,30 +83,74 @@ class Reason:
         return {"code": self.code, "text": self.text, "source": source}
 
 
+def explained(sides: Sides) -> Explanation | None:
+    """Return the explanation of a call, or None where there is none.
+
+    What can be run cannot always be explained: a function may use the values of its arguments.
+    """
+    with contextlib.suppress(Exception):
+        args, kwargs = sides.arguments.whole()
+        return explain(sides.call.f, **vars(sides.call.vmap))(*args, **kwargs)
+    return None
+
+
+def compared(
+    sides: Sides,
+    explanation: Explanation | None,
+    results: list[Results],
+    examples: tuple[int, ...],
+) -> tuple[LeafResult, ...]:
+    """Compare what both sides returned, with the tolerances of what it is computed by.
+
+    On a device that computes matrix products with fewer digits, the tolerances follow these. But
+    what still differs when the products have all of their digits is something else, and is allowed
+    what it is allowed elsewhere.
+
+    Args:
+        sides: the two sides.
+        explanation: the explanation of the call, if there is one.
+        results: what both sides returned.
+        examples: for which examples.
+    """
+    leaves = sides.judged(results)
+    epsilon = _precision.of_program(explanation.per_example) if explanation else 0
+    if epsilon and not all(leaf.same for leaf in leaves):
+        with contextlib.suppress(Exception):
+            exact = sides.compare(without([PRECISION], sides.call.f), examples)
+            allowed = sides.judged(results, epsilon)
+            choice = zip(leaves, allowed, exact, strict=True)
+            return tuple(other if alike.same else leaf for leaf, other, alike in choice)
+    return leaves
+
+
 def find(
-    sides: Sides, leaves: tuple[LeafResult, ...], examples: tuple[int, ...]
+    sides: Sides,
+    explanation: Explanation | None,
+    leaves: tuple[LeafResult, ...],
+    examples: tuple[int, ...],
 ) -> Iterator[Reason]:
     """Find out why the two sides of a check differ, or agree where they had better not.
 
     Args:
         sides: the two sides.
+        explanation: the explanation of the call, if there is one.
         leaves: how their results compare.
         examples: the examples that were compared.
     """
     call = sides.call
-    explanation = None
-    # What can be run cannot always be explained: a function may use the values of its arguments.
-    with contextlib.suppress(Exception):
-        explanation = explain(call.f, **vars(call.vmap))(*sides.args, **sides.kwargs)
-    if explanation and sides.batch_size > 1:
+    if explanation and sides.arguments.batch_size > 1:
         yield from _shared_keys(explanation)
+    if explanation:
+        with contextlib.suppress(Exception):
+            for effect in _effects.different(sides, explanation.per_example, examples):
+                yield _about_effect(effect, sides.arguments.batch_size, len(examples))
     wrong = [i for i, leaf in enumerate(leaves) if not leaf.same]
     if not wrong:
         return
     # To look into a difference must not end in an error of its own.
     with contextlib.suppress(Exception):
         for worst in _worst(leaves, wrong, examples):
-            if _is_impure(sides, worst):
+            if _is_impure(sides, worst, wrong):
                 yield Reason(
                     "side effect",
                     f"The function returned something else when it was called again with example "
@@ -117,7 +173,12 @@ def find(
             yield from blamed
             wrong = [i for i in wrong if not blamed or i not in far]
     with contextlib.suppress(Exception):
-        yield from _rounding(sides, leaves, wrong, worst_ones)
+        products = (
+            step
+            for step in (explanation.steps if explanation else ())
+            if _precision.of_equation(step.equation)
+        )
+        yield from _rounding(sides, leaves, wrong, worst_ones, next(products, None))
 
 
 def _worst(
@@ -141,9 +202,32 @@ def _shared_keys(explanation: Explanation) -> Iterator[Reason]:
             seen.add(step.source)
 
 
-def _is_impure(sides: Sides, example: int) -> bool:
-    first, again = sides.one(sides.call.f, example), sides.one(sides.call.f, example)
-    return not all(leaf.identical for leaf in _numbers.compare_trees(first, again))
+def _about_effect(effect: Effect, size: int, ran: int) -> Reason:
+    counts = (
+        f"{effect.name}{_at(effect.source)} runs {_times(effect.vmap)} in vmap"
+        + (f", for {size:,} examples," if ran < size else "")
+        + f" and {_times(effect.loop)} in the loop, for {ran:,} example{'' if ran == 1 else 's'}."
+    )
+    if effect.vmap * ran < effect.loop * size:
+        why = "vmap runs it once for all examples if what it is given is the same for all of them."
+    else:
+        why = (
+            "A cond whose predicate is mapped runs all of its branches for every example in vmap, "
+            "and a while goes round for every example until the last one is done. Pass the "
+            "predicate to what is called, and let that decide: "
+            "jax.debug.callback(lambda p, x: p and print(x), p, x)."
+        )
+    return Reason("effect", f"{counts} {why}", effect.source)
+
+
+def _times(number: int) -> str:
+    return {0: "never", 1: "once"}.get(number, f"{number:,} times")
+
+
+def _is_impure(sides: Sides, example: int, wrong: list[int]) -> bool:
+    calls = (jax.tree.leaves(sides.one(sides.call.f, example)) for _ in range(2))
+    pairs = [*zip(*calls, strict=True)]
+    return not all(_numbers.compare_leaves("", *pairs[i]).identical for i in wrong)
 
 
 def _batch_statistics(
@@ -151,7 +235,9 @@ def _batch_statistics(
 ) -> dict[int, list[Reason]]:
     """Return what mixes the examples, for each wrong leaf that depends on it."""
     axis_name = sides.call.vmap.axis_name
-    vmap, args, kwargs = sides.batch_of_one(0)
+    args, kwargs = sides.arguments.batch_of_one(0)
+    size = None if sides.call.vmap.axis_size is None else 1
+    vmap = dataclasses.replace(sides.call.vmap, axis_size=size)
     alone = _inlined(explain(sides.call.f, **vars(vmap))(*args, **kwargs).per_example)
     whole = _inlined(explanation.per_example)
     found = {}
@@ -236,93 +322,62 @@ def _taken_out(
     """Yield what the difference goes away without, each with the first line that it stands in."""
     suspects = {
         suspect: step.source
-        for suspect in _SUSPECTS
+        for suspect in SUSPECTS
         for step in reversed(explanation.steps)
         if suspect.stand_in(step.equation)
     }
-    tries = [[suspect] for suspect in suspects]
-    tries += [[*suspects]] if len(suspects) > 1 else []
-    for blamed in tries if wrong else []:
-        if not _different(sides, _without(blamed, sides.call.f), wrong, examples):
+    counts = range(1, len(suspects) + 1) if wrong else ()
+    tries = itertools.chain(*(itertools.combinations(suspects, count) for count in counts))
+    for blamed in tries:
+        if not _different(sides, without(blamed, sides.call.f), wrong, examples):
             for suspect in blamed:
                 source = suspects[suspect]
                 yield Reason(suspect.code, suspect.text.format(at=_at(source)), source)
             return
 
 
-@dataclass(frozen=True)
-class _Suspect:
-    """A cause that can be taken out: `stand_in` returns what to put in an equation's place."""
-
-    code: str
-    text: str
-    stand_in: Callable[[jec.JaxprEqn], AnyJaxpr | None]
-
-
-def _without_draws(eqn: jec.JaxprEqn) -> AnyJaxpr | None:
-    """Return a program that draws the same always, for a generator that knows no batches."""
-    key: Any = eqn.invars[0].aval if eqn.invars else None
-    name, kind = eqn.primitive.name, str(getattr(key, "dtype", ""))
-    # Of new keys, only the unsafe kind draws them like numbers.
-    if (name, "rbg" in kind) != ("random_bits", True) and (name, kind) != _UNSAFE_SPLIT:
-        return None
-    drawn: Any = eqn.outvars[0].aval
-
-    def same(key: jax.Array) -> jax.Array:
-        if name == "random_split":
-            return jnp.broadcast_to(key, drawn.shape)
-        third = jnp.iinfo(drawn.dtype).max // 3  # type: ignore[no-untyped-call]
-        return jnp.full(drawn.shape, third, drawn.dtype)
-
-    return jax.make_jaxpr(same)(jax.ShapeDtypeStruct(key.shape, key.dtype))
-
-
-_SUSPECTS = (
-    _Suspect(
-        "custom_vmap rule",
-        "The batching rule of a jax.custom_batching.custom_vmap function{at} gives something else "
-        "than the function does: with the function in its place vmap equals the loop. Mend the "
-        "rule.",
-        _jaxpr.plain_call,
-    ),
-    _Suspect(
-        "rbg key",
-        "The key is of the rbg kind{at}, which draws the random numbers of a batch together and "
-        "not as it would for each key alone: with the same bits on both sides vmap equals the "
-        "loop. JAX says so of rbg keys; threefry keys, the default, do not do this.",
-        _without_draws,
-    ),
-)
-
-
-def _without(suspects: list[_Suspect], f: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function with stand-ins for what is suspected."""
-
-    def stand_in(eqn: jec.JaxprEqn) -> AnyJaxpr | None:
-        return next((body for s in suspects if (body := s.stand_in(eqn)) is not None), None)
-
-    return edited(f, lambda jaxpr: _jaxpr.inlined(jaxpr, stand_in))
-
-
 def _rounding(
-    sides: Sides, leaves: tuple[LeafResult, ...], wrong: list[int], examples: tuple[int, ...]
+    sides: Sides,
+    leaves: tuple[LeafResult, ...],
+    wrong: list[int],
+    examples: tuple[int, ...],
+    product: Step | None,
 ) -> Iterator[Reason]:
+    """Yield the reason for what is small and shrinks with more digits.
+
+    Args:
+        sides: the two sides.
+        leaves: how their results compare.
+        wrong: the leaves to look into.
+        examples: those in which they are worst.
+        product: a matrix product that the device computes with fewer digits, if there is one.
+    """
     # What is furthest beyond its tolerance need not be what differs most.
     before = [abs(leaves[i].actual - leaves[i].expected) for i in wrong]
     if not before or not all(map(math.isfinite, before)):
         return
+    if product is not None:
+        exact = sides.compare(without([PRECISION], sides.call.f), examples)
+        if _have_shrunk([exact[i].difference for i in wrong], before, _SHRINKS_EXACTLY):
+            at = _at(product.source)
+            yield Reason(PRECISION.code, PRECISION.text.format(at=at), product.source)
+            return
     with jax.enable_x64(True):
-        args, kwargs = jax.tree.map(_widened, (sides.args, sides.kwargs))
+        args, kwargs = jax.tree.map(_widened, sides.arguments.whole())
         call = Call(sides.call.f, sides.call.vmap, args, kwargs)
         wide = Sides(call, *sides.tolerances).compare(call.f, examples)
     after = [wide[i].difference for i in wrong]
-    if all(a is not None and a <= _SHRINKS * b for a, b in zip(after, before, strict=True)):
+    if _have_shrunk(after, before, _SHRINKS):
         yield Reason(
             "rounding",
             f"It is rounding: with float64 the difference of {max(before):.2g} shrinks to "
             f"{max(a or 0 for a in after):.2g}. vmap adds up the same numbers in another order. "
             f"Allow for it with rtol= or atol=.",
         )
+
+
+def _have_shrunk(after: list[float | None], before: list[float], factor: float) -> bool:
+    return all(a is not None and a <= factor * b for a, b in zip(after, before, strict=True))
 
 
 def _widened(leaf: Any) -> Any:

@@ -7,7 +7,6 @@ decided by `_numbers`, and why something is not equal is found out by `_reasons`
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,17 +14,18 @@ from typing import Any
 import numpy as np
 
 from vmapguide import _errors, _names, _numbers, _reasons, _report
+from vmapguide._call import Call, Vmap
 from vmapguide._loop import Sides
 from vmapguide._numbers import LeafResult
 from vmapguide._reasons import Reason
-from vmapguide._sourcemap import Call, Vmap
+from vmapguide._waiting import waiting
 
 
 # Of a batch larger than this, as many examples are drawn and run, not all.
 _EXAMPLES = 100
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Check(_report.Shown):
     """Whether `jax.vmap` equals the Python loop, and if not, where and why.
 
@@ -36,8 +36,8 @@ class Check(_report.Shown):
         leaves: how each leaf of the results compares, the loop's being what is expected. Only the
             examples that ran are compared; the first index of an element is the place of its
             example in `examples`.
-        reasons: why they differ, as far as it is known. A `shared key` is told of even if they
-            do not.
+        reasons: why they differ, as far as it is known. A `shared key` and an `effect` are told
+            of even if they do not.
 
     Example:
         >>> import jax, jax.numpy as jnp, vmapguide
@@ -98,8 +98,8 @@ class Check(_report.Shown):
         leaves = [dataclasses.replace(leaf, index=self._element(leaf)) for leaf in self.leaves]
         because = _numbers.summary(tuple(leaves), "example")
         notes = [reason.text for reason in self.reasons]
-        if not self.same and not notes:
-            notes = ["Why is not known: none of the known causes explains it."]
+        if not self.same and not {reason.code for reason in self.reasons} - _reasons.NO_CAUSES:
+            notes += ["Why is not known: none of the known causes explains it."]
         return _report.Report(
             title=f"check vmap({self.name})",
             call=f"{self._call} · {how_many}",
@@ -129,11 +129,14 @@ def check(
 ) -> Callable[..., Check]:
     """Make a function that checks `jax.vmap(f)` against the Python loop over `f`.
 
-    Both are run: `jax.vmap(f)` once, on the whole batch, and `f` itself for one example after the
-    other, taken from arrays of JAX, as it is, not compiled. If `axis_name` is given, `f` runs
-    inside `jax.vmap` even in the loop, on batches of one. `f` is traced as well, by `explain`, to
-    find random draws that all examples share. What differs is looked into by running `f` again,
-    changed: the cost of a failing check is a few times that of a passing one.
+    Both are run on copies of the arguments: `jax.vmap(f)` once, on the whole batch, and `f` for one
+    example after the other. The first two run as they are, not compiled. The others are traced, and
+    while that gives the same program, it is evaluated, one equation after the other, which computes
+    the same bits and compiles the loops in it once; a function whose Python looks at values, or
+    does another thing every time, runs as it is. If `axis_name` is given, `f` runs inside
+    `jax.vmap` even in the loop, on batches of one. `f` is traced as well, by `explain`, to find
+    random draws that all examples share. What differs is looked into by running `f` again, changed:
+    the cost of a failing check is a few times that of a passing one.
 
     Args:
         f: the function of one example.
@@ -152,9 +155,9 @@ def check(
         `Check`.
 
     Raises:
-        TypeError: if `f` is not a function, an argument has no values, or one side returns another
-            structure of results than the other.
-        ValueError: if the batch is empty or `examples` is not positive.
+        TypeError: if `f` is not a function, an option is no number, an argument has no values, or
+            one side returns another structure of results than the other.
+        ValueError: if the batch is empty, or an option is a number that it cannot be.
         Exception: whatever `jax.vmap(f)` or `f` raises, with a note on which side it was, unless
             what is wrong is `in_axes`.
 
@@ -173,26 +176,30 @@ def check(
           = equals the loop   yes: every value is equal
     """
     _errors.check_function("check", f)
-    if examples < 1:
-        raise ValueError(f"check: examples must be a positive number, but is {examples}.")
+    examples = _errors.number("check", "examples", examples, 1)
+    seed = _errors.number("check", "seed", seed, 0)
+    rtol = None if rtol is None else _errors.number("check", "rtol", rtol, 0.0)
+    atol = None if atol is None else _errors.number("check", "atol", atol, 0.0)
     vmap = Vmap(in_axes, out_axes, axis_name, axis_size, spmd_axis_name)
 
-    @functools.wraps(f)
+    @waiting("check", f, _names.function_name(f))
     def check_call(*args: Any, **kwargs: Any) -> Check:
         call = Call(f, vmap, args, kwargs)
         sides = Sides(call, rtol, atol)
-        size = sides.batch_size
+        size = sides.arguments.batch_size
         chosen = tuple(range(size))
         if size > examples:
             draw = np.random.default_rng(seed).choice(size, examples, replace=False)
             chosen = tuple(sorted(map(int, draw)))
-        leaves = sides.compare(f, chosen)
+        results = sides.results(f, chosen)
+        explanation = _reasons.explained(sides)
+        leaves = _reasons.compared(sides, explanation, results, chosen)
         return Check(
             name=_names.function_name(f),
             batch_size=size,
             examples=chosen,
             leaves=leaves,
-            reasons=tuple(_reasons.find(sides, leaves, chosen)),
+            reasons=tuple(_reasons.find(sides, explanation, leaves, chosen)),
             _call=call.text(),
         )
 
