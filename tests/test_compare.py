@@ -140,6 +140,7 @@ PAIRS: dict[str, tuple[Any, Any, tuple[Any, ...], tuple[bool, bool, bool]]] = {
 class TestPairs:
     """Versions written by hand and by vmap, which people take for the same."""
 
+    @pytest.mark.cpu_only
     @pytest.mark.parametrize("pair", PAIRS)
     def test_answers(self, pair: str) -> None:
         """Each question has its own answer."""
@@ -209,6 +210,7 @@ class TestAnswers:
         comparison = vmapguide.compare(lambda x: x - x, lambda x: 0 * x)(X)
         assert answers(comparison) == (False, False, True)
 
+    @pytest.mark.cpu_only
     def test_same_program_alone(self) -> None:
         """A key is two words, and a key: compiled it is the same, and a result of another type."""
         comparison = vmapguide.compare(lambda k: k, jax.random.key_data)(jax.random.key(0))
@@ -371,6 +373,7 @@ class TestConstants:
         doubled = jax.jit(jax.vmap(lambda x: 2 * W @ x + b))
         assert answers(vmapguide.compare(affine, doubled)(X)) == (False, False, False)
 
+    @pytest.mark.cpu_only
     def test_pairs_that_capture(self) -> None:
         """The pairs of weights by hand, with weights captured."""
         by_einsum = vmapguide.compare(
@@ -427,6 +430,7 @@ class TestConstants:
         )(jnp.ones(80))
         assert answers(comparison) == (False, False, False)
 
+    @pytest.mark.cpu_only
     def test_folded_constants(self) -> None:
         """XLA transposes what it knows: another program, and it is said what it is about."""
         captured = vmapguide.compare(lambda X: X @ W.T, jax.vmap(lambda x: W @ x))(X)

@@ -5,16 +5,13 @@ Pure functions of plain data, like `_report`, which prints what is made here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from vmapguide import _report
+from vmapguide import _primitives, _report
+from vmapguide._cost_data import Choice, CostStep, Loop, Work, XlaCost
 from vmapguide._report import Row, Table
 
-
-if TYPE_CHECKING:
-    from vmapguide.cost import CostStep, Loop, XlaCost
 
 # Counts that differ by less than this part are called the same.
 _CLOSE = 0.02
@@ -33,6 +30,9 @@ class View:
     uncounted: Mapping[str, int]
     steps: Sequence[CostStep]
     sizes: Mapping[str, int]
+    choices: Sequence[Choice]
+    cheapest: Work
+    choices_of_one: Sequence[Choice]
     xla: XlaCost | None
     xla_error: str | None
     scans: Sequence[int]
@@ -40,10 +40,13 @@ class View:
 
 @dataclass(frozen=True)
 class _Line:
-    """A line of the user's: its label, and what its steps cost in one set of unknown loops."""
+    """A line of the user's: its label, and what its steps cost.
+
+    `unknown` are the loops and choices around them: all of a line are in the same.
+    """
 
     label: str
-    loops: tuple[str, ...]
+    unknown: tuple[str, ...]
     steps: Sequence[CostStep]
 
     @property
@@ -65,7 +68,13 @@ def report(view: View) -> _report.Report:
         title=f"cost {view.name}",
         call=view.call,
         tables=(_lines_table(view), _totals_table(view)),
-        notes=(*_about_loops(view), *_about_uncounted(view), *differences(view)),
+        notes=(
+            *_about_choices(view),
+            *_about_choices_of_one(view),
+            *_about_loops(view),
+            *_about_uncounted(view),
+            *differences(view),
+        ),
     )
 
 
@@ -115,13 +124,15 @@ def _lines_table(view: View) -> Table:
     batched = any(step.one is not None for step in view.steps)
     lines = [*_lines(view)]
     total = sum(line.work for line in lines)
+    # What a line's share is of a total that is not known is not known either.
+    is_known = not view.loops and not view.choices
     most = _most(view, lines)
     head = ["your line", "FLOPs", "exp, …", "share", "bytes"]
     head += ["times one example"] if batched else []
     rows = []
     for line in lines:
-        trips = "".join(f" · {name}" for name in line.loops)
-        share = f"{line.work / total:.0%}" if total and not line.loops else ""
+        trips = "".join(f" · {name}" for name in line.unknown)
+        share = f"{line.work / total:.0%}" if total and is_known else ""
         share += ", most" if line is most else ""
         moved = sum(step.bytes for step in line.steps)
         cells = [line.label, *(f"{n:,}{trips}" for n in (line.flops, line.transcendentals)), share]
@@ -134,7 +145,7 @@ def _lines_table(view: View) -> Table:
 def _most(view: View, lines: Sequence[_Line]) -> _Line | None:
     """Return the line that costs most, if there are several and all that they cost is known."""
     working = [line for line in lines if line.work]
-    if len(working) < 2 or view.loops or view.uncounted:  # noqa: PLR2004 - two are several.
+    if len(working) < 2 or view.loops or view.choices or view.uncounted:  # noqa: PLR2004 - two are several.
         return None
     return max(working, key=lambda line: line.work)
 
@@ -144,9 +155,9 @@ def _lines(view: View) -> Iterator[_Line]:
     found: dict[tuple[object, ...], list[CostStep]] = {}
     for step in view.steps:
         place = (step.source.file, step.source.line) if step.source else (step.primitive,)
-        key = (*place, step.loops)
+        key = (*place, step.loops, step.choices)
         if step.source is None and step.primitive != "out_axes":
-            key = ("", step.loops)
+            key = ("", step.loops, step.choices)
         found.setdefault(key, []).append(step)
     for steps in found.values():
         source = steps[0].source
@@ -154,13 +165,11 @@ def _lines(view: View) -> Iterator[_Line]:
         if source is not None:
             first, *rest = source.text.split("\n")
             label = f"{source.line}  {first.strip()}{' …' if rest else ''}"
-        if steps[0].primitive in _EMPTY and len(steps) == 1 and not steps[0].bytes:
+        # What only runs what is nested in it has no line of its own to show.
+        is_empty = _primitives.traits(steps[0].primitive).work == "inside"
+        if is_empty and len(steps) == 1 and not steps[0].bytes:
             continue
-        yield _Line(label, steps[0].loops, steps)
-
-
-# Equations that only run what is nested in them have no line of their own to show.
-_EMPTY = frozenset({"jit", "while", "scan", "cond"})
+        yield _Line(label, (*steps[0].loops, *steps[0].choices), steps)
 
 
 def _factor(line: _Line) -> str:
@@ -176,16 +185,56 @@ def _totals_table(view: View) -> Table:
         shown = "–" if theirs is None else _bytes(theirs) if is_bytes else f"{theirs:,}"  # noqa: RUF001
         return Row((name, ours, shown))
 
-    exp = f"{view.transcendentals:,}"
+    def number(field: str, shown: Callable[[int], str] = "{:,}".format) -> str:
+        """Show a total: a range if it depends on which branches run."""
+        ends = sorted({getattr(view, field), getattr(view.cheapest, field)})
+        return " to ".join(map(shown, ends))
+
+    exp = number("transcendentals")
     rows = [
-        row("FLOPs", f"{view.flops:,}", getattr(xla, "flops", None), is_bytes=False),
+        row("FLOPs", number("flops"), getattr(xla, "flops", None), is_bytes=False),
         row("exp, …", exp, getattr(xla, "transcendentals", None), is_bytes=False),
-        row("bytes read and written", _bytes(view.bytes), getattr(xla, "bytes", None)),
+        row("bytes read and written", number("bytes", _bytes), getattr(xla, "bytes", None)),
         row("temporary memory, at most", "", getattr(xla, "temporary", None)),
         row("arguments", "", getattr(xla, "arguments", None)),
         row("results", "", getattr(xla, "results", None)),
     ]
     return Table(("", "the jaxpr", "XLA"), tuple(rows), frozenset({1, 2}))
+
+
+def _about_choices(view: View) -> Iterator[str]:
+    for choice in view.choices:
+        where = f" in line {choice.source.line}" if choice.source else ""
+        inside = f" in one trip of {' and '.join(choice.inside)}" if choice.inside else ""
+        yield (
+            f"{choice.name}, between 0 and 1, is the share of the {choice.times:,} "
+            f"time{'s' * (choice.times != 1)} that the cond{where} runs{inside} in which it takes "
+            f"its dearest branch, number {choice.counted}; the jaxpr does not say it. One run of "
+            f"its branches takes {_listed(choice)}."
+        )
+    if view.choices:
+        yield (
+            "The totals are given from where every cond takes its cheapest branch to where every "
+            "one takes its dearest. With a mapped predicate, vmap runs all branches, always."
+        )
+
+
+def _about_choices_of_one(view: View) -> Iterator[str]:
+    if view.choices_of_one:
+        lines = dict.fromkeys(c.source.line for c in view.choices_of_one if c.source)
+        where = f" (line {', '.join(map(str, lines))})" if lines else ""
+        yield (
+            f"One example runs one branch of a cond{where}, and here the dearest is counted. For "
+            f"an example that takes a cheaper one, the last column would be larger."
+        )
+
+
+def _listed(choice: Choice) -> str:
+    """Say what the branches of a choice cost, by number; their bytes if no work differs."""
+    work = [branch.flops + branch.transcendentals for branch in choice.branches]
+    if len({*work}) > 1:
+        return f"{', '.join(f'{n:,}' for n in work)} FLOPs and functions such as exp"
+    return f"{', '.join(_bytes(branch.bytes) for branch in choice.branches)} read and written"
 
 
 def _about_loops(view: View) -> Iterator[str]:

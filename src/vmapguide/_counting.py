@@ -1,28 +1,30 @@
 """How often every equation of a program runs.
 
 The body of a `scan` runs as often as the scan is long; that of a `while` some number of times that
-the jaxpr does not say, which gets a name; of the branches of a `cond` the most expensive one runs.
-Each jaxpr is looked at once, however many equations share it.
+the jaxpr does not say, which gets a name. Of the branches of a `cond` one runs, and which one the
+jaxpr does not say either: the dearest is counted, or the cheapest, and the choice gets a name. Each
+jaxpr is looked at once, however many equations share it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
+import jax
 import jax.extend.core as jec
 
-from vmapguide import _flops, _jaxpr
+from vmapguide import _flops, _jaxpr, _primitives
 from vmapguide._flops import Amount
 from vmapguide._jaxpr import AnyJaxpr
 
 
-# Operations that apply a function to every element: `_flops` counts it with the operation.
-_ELEMENT_FUNCTIONS = frozenset({"reduce", "reduce_window", "scatter"})
-
 # The names of the unknown loops around something, the outermost first.
 Loops = tuple[str, ...]
+
+# What JAX calls the platforms of a backend.
+_PLATFORMS = {"gpu": {"gpu", "cuda", "rocm"}}
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Entry:
         outer: the equations that it is nested in, the outermost first.
         times: how often it runs, for one trip of each loop in `loops`.
         loops: the unknown loops around it.
+        choices: the choices that lead to it: those in whose counted branch it is.
         amount: what it costs, all its runs together; None if that is not known.
     """
 
@@ -41,7 +44,28 @@ class Entry:
     outer: tuple[jec.JaxprEqn, ...]
     times: int
     loops: Loops
+    choices: tuple[str, ...]
     amount: Amount | None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A `cond` whose branches differ in what they cost.
+
+    Attributes:
+        eqn: the equation.
+        outer: the equations that it is nested in, the outermost first.
+        times: how often it chooses, by the unknown loops around it.
+        branches: what one run of each branch costs, by the branch's number; of a loop of unknown
+            length in it one trip.
+        counted: the number of the branch that is counted.
+    """
+
+    eqn: jec.JaxprEqn
+    outer: tuple[jec.JaxprEqn, ...]
+    times: dict[Loops, int]
+    branches: tuple[Amount, ...]
+    counted: int
 
 
 @dataclass
@@ -52,6 +76,7 @@ class Count:
         entries: the equations that run.
         unknown: for each unknown loop, by its name, its equation, the equations around that, and
             the unknown loops around it.
+        choices: the choices, by their names.
         scans: the lengths of the scans, in order.
     """
 
@@ -59,94 +84,170 @@ class Count:
     unknown: dict[str, tuple[jec.JaxprEqn, tuple[jec.JaxprEqn, ...], Loops]] = field(
         default_factory=dict
     )
+    choices: dict[str, Choice] = field(default_factory=dict)
     scans: list[int] = field(default_factory=list)
 
 
-def count(jaxpr: AnyJaxpr) -> Count:
-    """Count how often every equation of a jaxpr runs, and what that costs."""
-    counted = Count()
+class _Around(NamedTuple):
+    """What is around an equation and not known: loops, and choices that lead to it."""
+
+    loops: Loops = ()
+    choices: tuple[str, ...] = ()
+
+
+class _Held(NamedTuple):
+    """A jaxpr that an equation runs: how often, and what about that is not known."""
+
+    jaxpr: jec.Jaxpr
+    factor: int = 1
+    is_loop: bool = False
+    is_choice: bool = False
+
+
+def count(jaxpr: AnyJaxpr, *, cheapest: bool = False) -> Count:
+    """Count how often every equation of a jaxpr runs, and what that costs.
+
+    Args:
+        jaxpr: the jaxpr.
+        cheapest: whether the cheapest branch of each `cond` is counted, not the dearest.
+    """
+    counted, weigh = Count(), _Weigh(cheapest=cheapest)
     order = _outer_first(jaxpr)
-    often: dict[int, dict[Loops, int]] = {id(order[0]): {(): 1}}
+    often: dict[int, dict[_Around, int]] = {id(order[0]): {_Around(): 1}}
     around: dict[int, tuple[jec.JaxprEqn, ...]] = {id(order[0]): ()}
-    costs: dict[int, int] = {}
     for inner in order:
-        # A branch that is not taken is in the program and never runs.
+        # A branch that is not counted is in the program and has no entries.
         here = often.get(id(inner), {})
         for eqn in inner.eqns if here else ():
             outer = around[id(inner)]
             amount = _own(eqn)
-            for loops, times in here.items():
+            for unknown, times in here.items():
                 total = None if amount is None else amount.times(times)
-                counted.entries.append(Entry(eqn, outer, times, loops, total))
+                counted.entries.append(Entry(eqn, outer, times, *unknown, total))
             if eqn.primitive.name == "scan":
                 counted.scans.append(int(eqn.params["length"]))
-            for nested, factor, name in _runs(eqn, counted, outer, here, costs):
-                around.setdefault(id(nested), (*outer, eqn))
-                target = often.setdefault(id(nested), {})
-                for loops, times in here.items():
-                    inside = (*loops, name) if name else loops
-                    target[inside] = target.get(inside, 0) + times * factor
+            for held in weigh.held(eqn):
+                loop = (_loop(eqn, counted, outer, here),) if held.is_loop else ()
+                choice = (_choice(eqn, counted, outer, here, weigh),) if held.is_choice else ()
+                around.setdefault(id(held.jaxpr), (*outer, eqn))
+                target = often.setdefault(id(held.jaxpr), {})
+                for (loops, choices), times in here.items():
+                    inside = _Around((*loops, *loop), (*choices, *choice))
+                    target[inside] = target.get(inside, 0) + times * held.factor
     return counted
 
 
-def _runs(
+def _loop(
     eqn: jec.JaxprEqn,
     counted: Count,
     outer: tuple[jec.JaxprEqn, ...],
-    here: dict[Loops, int],
-    costs: dict[int, int],
-) -> Iterator[tuple[jec.Jaxpr, int, str]]:
-    """Yield the jaxprs that an equation runs: how often, and in which new unknown loop."""
-    for nested, factor, is_unknown in _held(eqn, costs):
-        name = ""
-        if is_unknown:
-            names = [n for n, (loop, _, _) in counted.unknown.items() if loop is eqn]
-            name = names[0] if names else f"n{len(counted.unknown) + 1}"
-            counted.unknown[name] = eqn, outer, next(iter(here))
-        yield nested, factor, name
+    here: dict[_Around, int],
+) -> str:
+    """Return the name of an unknown loop, a new one for each equation."""
+    names = [name for name, (loop, _, _) in counted.unknown.items() if loop is eqn]
+    name = names[0] if names else f"n{len(counted.unknown) + 1}"
+    counted.unknown[name] = eqn, outer, next(iter(here)).loops
+    return name
 
 
-def _held(eqn: jec.JaxprEqn, costs: dict[int, int]) -> Iterator[tuple[jec.Jaxpr, int, bool]]:
-    """Yield the jaxprs in an equation that run, how often, and whether times an unknown number."""
-    name, params = eqn.primitive.name, eqn.params
-    if name in _ELEMENT_FUNCTIONS or name.startswith(("scatter", "pallas", "select_and")):
-        return
-    if name == "scan":
-        yield _jaxpr.opened(params["jaxpr"]), int(params["length"]), False
-    elif name == "while":
-        yield _jaxpr.opened(params["cond_jaxpr"]), 1, True
-        yield _jaxpr.opened(params["body_jaxpr"]), 1, True
-    elif name == "cond":
-        branches = map(_jaxpr.opened, params["branches"])
-        yield max(branches, key=lambda branch: _weight(branch, costs)), 1, False
-    elif name == "custom_linear_solve":
-        solve: Any = params["jaxprs"].solve
-        yield _jaxpr.opened(solve), 1, False
-    else:
-        # What each device of a mesh computes, all of them compute.
-        factor = getattr(params.get("mesh"), "size", 1) if name == "shard_map" else 1
-        for nested in _jaxpr.nested(eqn):
-            yield nested, int(factor), False
+def _choice(
+    eqn: jec.JaxprEqn,
+    counted: Count,
+    outer: tuple[jec.JaxprEqn, ...],
+    here: dict[_Around, int],
+    weigh: _Weigh,
+) -> str:
+    """Return the name of a choice."""
+    times: dict[Loops, int] = {}
+    for unknown, number in here.items():
+        times[unknown.loops] = times.get(unknown.loops, 0) + number
+    branches = tuple(map(weigh.amount, map(_jaxpr.opened, eqn.params["branches"])))
+    name = f"c{len(counted.choices) + 1}"
+    counted.choices[name] = Choice(eqn, outer, times, branches, weigh.branch(eqn))
+    return name
+
+
+class _Weigh:
+    """Says which branch of a `cond` is counted."""
+
+    def __init__(self, *, cheapest: bool) -> None:
+        """Choose the dearest, or the cheapest."""
+        self._pick = min if cheapest else max
+        self._amounts: dict[int, Amount] = {}
+
+    def held(self, eqn: jec.JaxprEqn) -> Iterator[_Held]:
+        """Yield the jaxprs in an equation that run."""
+        name, params = eqn.primitive.name, eqn.params
+        if not _runs_nested(eqn):
+            return
+        if name == "scan":
+            yield _Held(_jaxpr.opened(params["jaxpr"]), int(params["length"]))
+        elif name == "while":
+            yield _Held(_jaxpr.opened(params["cond_jaxpr"]), is_loop=True)
+            yield _Held(_jaxpr.opened(params["body_jaxpr"]), is_loop=True)
+        elif name == "cond":
+            branches = [*map(_jaxpr.opened, params["branches"])]
+            differ = len({_weight(self.amount(branch)) for branch in branches}) > 1
+            is_choice = differ and _taken(eqn) is None
+            yield _Held(branches[self.branch(eqn)], is_choice=is_choice)
+        elif name == "custom_linear_solve":
+            solve: Any = params["jaxprs"].solve
+            yield _Held(_jaxpr.opened(solve))
+        else:
+            # What each device of a mesh computes, all of them compute.
+            factor = getattr(params.get("mesh"), "size", 1) if name == "shard_map" else 1
+            for nested in _jaxpr.nested(eqn):
+                yield _Held(nested, int(factor))
+
+    def branch(self, eqn: jec.JaxprEqn) -> int:
+        """Return the number of the branch of a `cond` that is counted."""
+        taken = _taken(eqn)
+        if taken is not None:
+            return taken
+        weights = [_weight(self.amount(_jaxpr.opened(b))) for b in eqn.params["branches"]]
+        return weights.index(self._pick(weights))
+
+    def amount(self, jaxpr: jec.Jaxpr) -> Amount:
+        """Return what a jaxpr costs, of each unknown loop one trip."""
+        if id(jaxpr) not in self._amounts:
+            total = Amount()
+            for eqn in jaxpr.eqns:
+                total += _own(eqn) or Amount()
+                for held in self.held(eqn):
+                    total += self.amount(held.jaxpr).times(held.factor)
+            self._amounts[id(jaxpr)] = total
+        return self._amounts[id(jaxpr)]
+
+
+def _weight(amount: Amount) -> tuple[int, int]:
+    """Return by what branches are compared: work first, then memory."""
+    return amount.flops + amount.transcendentals, amount.bytes
+
+
+def _taken(eqn: jec.JaxprEqn) -> int | None:
+    """Return which branch of a `cond` runs, None if the jaxpr does not say it."""
+    last = len(eqn.params["branches"]) - 1
+    index = eqn.invars[0]
+    if isinstance(index, jec.Literal):
+        return min(max(int(index.val), 0), last)
+    backend = jax.default_backend()
+    names = _PLATFORMS.get(backend, {backend})
+    for number, platforms in enumerate(eqn.params.get("branches_platforms") or ()):
+        # The last branch is for all platforms that no other one names.
+        if platforms is None or names & {*platforms}:
+            return number
+    return None
+
+
+def _runs_nested(eqn: jec.JaxprEqn) -> bool:
+    """Say whether an equation runs what is nested in it, and is not itself counted with that."""
+    applies = _primitives.traits(eqn.primitive.name).applies
+    return not applies and any(True for _ in _jaxpr.nested(eqn))
 
 
 def _own(eqn: jec.JaxprEqn) -> Amount | None:
     """Return what an equation itself costs: nothing if it only runs what is nested in it."""
-    has_own = eqn.primitive.name in _ELEMENT_FUNCTIONS
-    if not has_own and any(True for _ in _held(eqn, {})):
-        return Amount()
-    return _flops.amount(eqn)
-
-
-def _weight(jaxpr: jec.Jaxpr, costs: dict[int, int]) -> int:
-    """Return what a branch costs, one trip of each unknown loop counted: the sum of all counts."""
-    if id(jaxpr) not in costs:
-        total = 0
-        for eqn in jaxpr.eqns:
-            amount = _own(eqn) or Amount()
-            total += amount.flops + amount.transcendentals
-            total += sum(factor * _weight(inner, costs) for inner, factor, _ in _held(eqn, costs))
-        costs[id(jaxpr)] = total
-    return costs[id(jaxpr)]
+    return Amount() if _runs_nested(eqn) else _flops.amount(eqn)
 
 
 def _outer_first(jaxpr: AnyJaxpr) -> list[jec.Jaxpr]:

@@ -59,6 +59,15 @@ def with_constants_as_arguments(
     return _compiled(jax.jit(opened, keep_unused=True).lower([*constants], *leaves))
 
 
+def whole_text(run: Any) -> str | None:
+    """Return the text of a compiled program, None if it leaves out what may differ."""
+    try:
+        text = normalised(run.as_text() or "")
+    except ValueError:
+        return None
+    return None if _LEFT_OUT.search(text) else text
+
+
 def _compiled(lowered: jax.stages.Lowered) -> Compiled:
     run = lowered.compile()
     text = normalised(run.as_text() or "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from vmapguide import _errors
+from vmapguide import _errors, _hlo
 from vmapguide._progress import tracked
 
 
@@ -20,8 +21,8 @@ from vmapguide._progress import tracked
 _SAMPLE = 1e-3
 _MOST_CALLS = 10_000
 
-# How long a call takes is tried so often, unless that takes longer than this many seconds.
-_TRIALS = 5
+# How long a call takes is tried so often, unless that takes longer than this many seconds in all.
+_TRIALS = 10
 _TRYING = 0.1
 
 # Of this many samples there still is a median, and a spread of sorts.
@@ -39,6 +40,7 @@ class Timing:
         compiling: seconds that tracing and compiling took; None if it was not compiled.
         calls: how many calls make a sample.
         samples: how many samples were taken.
+        seconds: the samples, round by round: seconds of one call, the average of a sample.
 
     Example:
         >>> import jax.numpy as jnp, vmapguide
@@ -54,6 +56,7 @@ class Timing:
     compiling: float | None
     calls: int
     samples: int
+    seconds: tuple[float, ...]
 
 
 class Runner:
@@ -64,6 +67,8 @@ class Runner:
     ) -> None:
         """Compile the function, call it once, and find out how many calls make a sample."""
         self.compiling: float | None = None
+        self.program: str | None = None
+        self.given, self.original = f, (args, kwargs)
         # A function may donate its arguments, and the user's own must survive that.
         self.args, self.kwargs = _copied((args, kwargs))
         self._naming = functools.partial(_errors.naming, caller, name, f, args, kwargs)
@@ -72,23 +77,27 @@ class Runner:
                 start = perf_counter()
                 f = jax.jit(f).lower(*args, **kwargs).compile()
                 self.compiling = perf_counter() - start
+                self.program = _hlo.whole_text(f)
             self.f = f
             self.result = jax.block_until_ready(self.f(*self.args, **self.kwargs))
         self.donates = any(
             isinstance(leaf, jax.Array) and leaf.is_deleted()
             for leaf in jax.tree.leaves((self.args, self.kwargs))
         )
-        self.original = args, kwargs
         self.calls = 1
         # The first call may have set things up, and any call may be interrupted. An interrupted one
         # would mean fewer calls in a sample, in which starting a sample weighs more: two sides that
-        # are one program would differ.
-        trials = [self.sample()]
-        while len(trials) < _TRIALS and sum(trials) < _TRYING:
-            trials.append(self.sample())
-        self.seconds = min(trials)
-        if not self.donates:
-            self.calls = min(max(1, round(_SAMPLE / max(self.seconds, 1e-9))), _MOST_CALLS)
+        # are one program would differ. Every trial is as long a sample as the quickest one before
+        # it allows: on a busy machine each single call may be interrupted, but not all of many.
+        self.seconds, spent = math.inf, 0.0
+        for _ in range(_TRIALS):
+            took = self.sample()
+            spent += took * self.calls
+            self.seconds = min(self.seconds, took)
+            if not self.donates:
+                self.calls = min(max(1, round(_SAMPLE / max(self.seconds, 1e-9))), _MOST_CALLS)
+            if spent >= _TRYING:
+                break
 
     def sample(self) -> float:
         """Return how many seconds one call took, on the average of a sample."""
@@ -144,6 +153,7 @@ def _timing(runner: Runner, samples: list[float]) -> Timing:
         compiling=runner.compiling,
         calls=runner.calls,
         samples=len(samples),
+        seconds=tuple(samples),
     )
 
 

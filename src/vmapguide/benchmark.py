@@ -6,26 +6,36 @@ machines are noisy, and a ratio of two functions that were timed in turns is les
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
-from vmapguide import _errors, _names, _numbers, _report, _timing
-from vmapguide._sourcemap import leaf_axes
+from vmapguide import (
+    _batches,
+    _errors,
+    _names,
+    _numbers,
+    _precision,
+    _ratios,
+    _report,
+    _timing,
+)
 from vmapguide._timing import Timing
+from vmapguide._waiting import waiting
 
 
 _NOT_RUN = "–"  # noqa: RUF001 - a dash.
+_UNSURE = "≈"
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Benchmark(_report.Shown):
     """How long functions took: `str()` in a terminal, a table in a notebook.
 
@@ -34,6 +44,9 @@ class Benchmark(_report.Shown):
         sizes: the batch sizes of the sweep; `(None,)` if there was none.
         timings: for each side its timing at each size; None where it was too slow to be run.
         device: what it ran on.
+        same_program: for each size, the groups of sides whose compiled programs are the same: what
+            differs between their times is noise. A side is in none if its program holds what XLA
+            does not print, such as a large constant, or if it was not compiled.
 
     Example:
         >>> import jax, jax.numpy as jnp, vmapguide
@@ -52,8 +65,9 @@ class Benchmark(_report.Shown):
     sizes: tuple[int | None, ...]
     timings: Mapping[str, tuple[Timing | None, ...]]
     device: str
+    same_program: tuple[tuple[tuple[str, ...], ...], ...]
     _call: str
-    _compiled: bool
+    _compiled: Mapping[str, bool]
     _patience: float
 
     def ratio(self, side: str, to: str, size: int | None = None) -> float:
@@ -74,17 +88,68 @@ class Benchmark(_report.Shown):
             >>> result.ratio("sin", to="sin")
             1.0
         """
-        times = []
-        for name in (side, to):
-            if name not in self.timings:
-                raise KeyError(f"benchmark: there is no side {name!r}; there are {self.sides}.")
-            if size is not None and size not in self.sizes:
-                raise ValueError(f"benchmark: there is no size {size}; there are {self.sizes}.")
-            timing = self.timings[name][-1 if size is None else self.sizes.index(size)]
-            if timing is None:
-                raise ValueError(f"benchmark: {name} was too slow to be run at this size.")
-            times.append(timing.median)
-        return times[0] / times[1]
+        return self._timing(side, size).median / self._timing(to, size).median
+
+    def interval(self, side: str, to: str, size: int | None = None) -> tuple[float, float]:
+        """Return between which bounds that ratio is, with a confidence of 99 %.
+
+        The samples of one round were taken right after each other, and are compared with each other
+        alone. The bounds are those of the trimmed mean of the logarithms of these ratios (Tukey and
+        McLaughlin, 1963).
+
+        Args:
+            side: the name of a side.
+            to: the name of the side to compare it with.
+            size: the batch size; of a sweep the last if it is None.
+
+        Raises:
+            KeyError: if there is no such side.
+            ValueError: if there is no such size, or a side was not run at it.
+
+        Example:
+            >>> import jax.numpy as jnp, vmapguide
+            >>> result = vmapguide.benchmark(jnp.sin, jnp.sin, rounds=3)(jnp.ones(5))
+            >>> low, high = result.interval("sin", to="sin 2")
+            >>> low < high
+            True
+        """
+        return _ratios.interval(*(self._timing(name, size).seconds for name in (side, to)))
+
+    def told_apart(self, side: str, to: str, size: int | None = None) -> bool:
+        """Say whether this run can tell which of two sides is faster.
+
+        It cannot if the two are one compiled program, or if `interval` comes within 5 % of 1: that
+        much of a difference there is between two runs of one program.
+
+        Args:
+            side: the name of a side.
+            to: the name of the side to compare it with.
+            size: the batch size; of a sweep the last if it is None.
+
+        Raises:
+            KeyError: if there is no such side.
+            ValueError: if there is no such size, or a side was not run at it.
+
+        Example:
+            >>> import jax.numpy as jnp, vmapguide
+            >>> result = vmapguide.benchmark(jnp.sin, jnp.sin, rounds=3)(jnp.ones(5))
+            >>> result.told_apart("sin", to="sin 2")
+            False
+        """
+        bounds = self.interval(side, to, size)
+        groups = self.same_program[-1 if size is None else self.sizes.index(size)]
+        is_one = any({side, to} <= {*group} for group in groups)
+        return not is_one and _ratios.are_told_apart(bounds)
+
+    def _timing(self, side: str, size: int | None) -> Timing:
+        if side not in self.timings:
+            raise KeyError(f"benchmark: there is no side {side!r}; there are {self.sides}.")
+        if size is not None and size not in self.sizes:
+            raise ValueError(f"benchmark: there is no size {size}; there are {self.sizes}.")
+        timing = self.timings[side][-1 if size is None else self.sizes.index(size)]
+        if timing is None:
+            raise ValueError(f"benchmark: {side} was too slow to be run at this size.")
+        return timing
 
     def plot(self, ax: Any = None) -> Any:
         """Draw seconds for one call against batch size, both logarithmic.
@@ -136,15 +201,16 @@ class Benchmark(_report.Shown):
 
         Returns:
             A dictionary with the keys `schema` (`"vmapguide.benchmark/1"`), `sides`, `sizes`,
-            `device`, `compiled` and `timings`: for each side a list of the fields of `Timing`, or
-            None, one for each size.
+            `device`, `same_program`, and for each side, by its name, `compiled`, which says whether
+            it was, and `timings`, a list of the fields of `Timing`, or None, one for each size.
         """
         return {
             "schema": "vmapguide.benchmark/1",
             "sides": list(self.sides),
             "sizes": list(self.sizes),
             "device": self.device,
-            "compiled": self._compiled,
+            "same_program": [[*map(list, groups)] for groups in self.same_program],
+            "compiled": dict(self._compiled),
             "timings": {
                 name: [timing and dataclasses.asdict(timing) for timing in timings]
                 for name, timings in self.timings.items()
@@ -153,7 +219,7 @@ class Benchmark(_report.Shown):
 
     def _as_report(self) -> _report.Report:
         head: tuple[str, ...] = ("", "times the fastest", "one call", "middle half")
-        head += ("compiling",) if self._compiled else ()
+        head += ("compiling",) if any(self._compiled.values()) else ()
         tables = tuple(
             _report.Table(
                 head,
@@ -163,8 +229,16 @@ class Benchmark(_report.Shown):
             )
             for i, size in enumerate(self.sizes)
         )
-        state = "compiled" if self._compiled else "as they are"
-        notes = [f"{state[0].upper()}{state[1:]}, on {self.device}."]
+        as_it_is = [name for name in self.sides if not self._compiled[name]]
+        state = f"Compiled, but {_listed(as_it_is)}" if as_it_is else "Compiled"
+        if len(as_it_is) == len(self.sides):
+            state = "As they are"
+        notes = [f"{state}, on {self.device}.", *self._about_programs()]
+        if any(str(row.cells[1]).startswith(_UNSURE) for table in tables for row in table.rows):
+            notes.append(
+                f"{_UNSURE}: not told apart from the fastest. The two are one program, or their "
+                f"difference is not above 5 % with a confidence of 99 %."
+            )
         if any(None in timings for timings in self.timings.values()):
             notes.append(
                 f"{_NOT_RUN}: not run. It took more than {self._patience:g} s at a smaller size."
@@ -178,25 +252,37 @@ class Benchmark(_report.Shown):
         order = sorted(ran, key=lambda name: ran[name].median)
         for name in order:
             timing, fastest = ran[name], ran[order[0]]
-            # Two spreads that overlap say nothing about which of the two is faster.
-            unsure = name != order[0] and timing.low <= fastest.high
-            ratio = f"{'≈ ' if unsure else ''}{timing.median / fastest.median:.3g}"
+            unsure = name != order[0] and not self.told_apart(name, order[0], self.sizes[i])
+            ratio = f"{_UNSURE + ' ' if unsure else ''}{timing.median / fastest.median:.3g}"
             spread = f"{_seconds(timing.low)} to {_seconds(timing.high)}"
             cells: tuple[str, ...] = (name, ratio, _seconds(timing.median), spread)
-            if timing.compiling is not None:
-                cells += (_seconds(timing.compiling),)
+            if any(self._compiled.values()):
+                cells += ("not" if timing.compiling is None else _seconds(timing.compiling),)
             yield _report.Row(cells)
-        width = 5 if self._compiled else 4
+        width = 5 if any(self._compiled.values()) else 4
         for name in self.sides:
             if name not in ran:
                 yield _report.Row((name, *[_NOT_RUN] * (width - 1)), faded=True)
+
+    def _about_programs(self) -> Iterator[str]:
+        """Yield which sides are one program: at which sizes, unless it is at all."""
+        sizes: dict[tuple[str, ...], list[int | None]] = {}
+        for size, groups in zip(self.sizes, self.same_program, strict=True):
+            for group in groups:
+                sizes.setdefault(group, []).append(size)
+        for group, where in sizes.items():
+            at = "" if len(where) == len(self.sizes) else f" at batch size {_listed(where)}"
+            yield (
+                f"{_listed(group)} are one compiled program{at}: what differs between their times "
+                f"is noise."
+            )
 
 
 def benchmark(
     *functions: Callable[..., Any],
     sweep: Sequence[int] | None = None,
     in_axes: Any = 0,
-    jit: bool = True,
+    jit: bool | Mapping[str, bool] = True,
     rounds: int = 15,
     patience: float = 10.0,
     rtol: float | None = None,
@@ -217,7 +303,10 @@ def benchmark(
         sweep: batch sizes to time them at. The examples of the arguments are repeated, or left
             out, to make batches of these sizes.
         in_axes: where the batch is in the arguments, as for `jax.vmap`; a sweep needs it.
-        jit: whether to compile the functions. If not, they are called as they are.
+        jit: whether to compile the functions. If not, they are called as they are. A dictionary
+            says it side by side, and what it does not name is compiled: `jax.vmap` does not
+            compile, and `benchmark(compiled=g, as_it_is=g, jit={"as_it_is": False})` of
+            `g = jax.vmap(f)` shows what that costs.
         rounds: how many samples are taken of each, or fewer, but three, if that takes longer than
             `patience`.
         patience: seconds. What takes longer, to compile or to call, is not run at larger sizes.
@@ -226,16 +315,18 @@ def benchmark(
         atol: the absolute tolerance.
         progress: whether to show progress; None for in a terminal, and in a notebook with widgets.
         named: more functions, to be called by these names: `benchmark(loop=f, vmap=jax.vmap(g))`.
-            The names of the options above cannot be used.
+            The names of the options above cannot be used for them.
 
     Returns:
         A function of arguments for all of them, which returns a `Benchmark`.
 
     Raises:
         TypeError: if there are fewer than two functions, something is not a function, the
-            arguments do not fit one of them or have no values, or results differ in structure.
+            arguments do not fit one of them or have no values, results differ in structure, or an
+            option is of the wrong type.
         ValueError: if results differ by more than the tolerances: what does not compute the same
-            cannot be compared. Also if a size is not a positive number.
+            cannot be compared. Also if a size or another option is no number that it can be, or
+            `jit` names a side that is not there.
         Exception: whatever one of the functions raises, with a note that says which.
 
     Example:
@@ -249,26 +340,38 @@ def benchmark(
         differ, the most at element (0, 0): 0.2 and not 0.06666667. Mend one of them, or allow for
         the difference with rtol= or atol=.
     """
+    options = {"rounds": rounds, "patience": patience, "rtol": rtol, "atol": atol}
+    _errors.no_sides(
+        "benchmark", sweep=sweep, in_axes=in_axes, jit=jit, progress=progress, **options
+    )
     sides = _errors.named_sides("benchmark", functions, named)
-    sizes = _checked_sizes(sweep)
-    if rounds < 1:
-        raise ValueError(f"benchmark: rounds must be a positive number, but is {rounds}.")
+    sizes = _batches.checked_sizes(sweep)
+    compiled = _batches.checked_jit(jit, sides)
+    rounds = _errors.number("benchmark", "rounds", rounds, 1)
+    patience = _errors.number("benchmark", "patience", patience, 0.0)
+    rtol, atol = _errors.tolerances("benchmark", rtol, atol)
+    progress = progress if progress is None else _errors.flag("benchmark", "progress", progress)
 
+    @waiting("benchmark", None, ", ".join(sides))
     def benchmark_call(*args: Any, **kwargs: Any) -> Benchmark:
-        _check_arguments(sides, args, kwargs)
+        _batches.check_arguments(sides, args, kwargs)
         # The first compilation of a process sets things up: no side is to pay for that.
         jax.jit(lambda x: x)(0).block_until_ready()
         timings: dict[str, list[Timing | None]] = {name: [] for name in sides}
+        same_program = []
         for size in sizes:
-            resized = (args, kwargs) if size is None else _resized(args, kwargs, in_axes, size)
+            resized = (
+                (args, kwargs) if size is None else _batches.resized(args, kwargs, in_axes, size)
+            )
             running = {
                 name: f for name, f in sides.items() if not _too_slow(timings[name], patience)
             }
             runners = {
-                name: _timing.Runner("benchmark", name, f, *resized, jit=jit)
+                name: _timing.Runner("benchmark", name, f, *resized, jit=compiled[name])
                 for name, f in running.items()
             }
-            _check_results({name: runner.result for name, runner in runners.items()}, rtol, atol)
+            _check_results(runners, rtol, atol)
+            same_program.append(_groups({name: r.program for name, r in runners.items()}))
             what = "benchmark" if size is None else f"benchmark, batch size {size}"
             timed = _timing.time_in_turns(runners, rounds, patience, what, progress=progress)
             for name, list_ in timings.items():
@@ -280,8 +383,9 @@ def benchmark(
             sizes=sizes,
             timings={name: tuple(list_) for name, list_ in timings.items()},
             device=device(),
+            same_program=tuple(same_program),
             _call=", ".join(map("{}: {}".format, names, types)),
-            _compiled=jit,
+            _compiled=compiled,
             _patience=patience,
         )
 
@@ -301,45 +405,33 @@ def device() -> str:
     return f"{kind}, JAX {jax.__version__} on its {first.platform} backend"
 
 
-def _checked_sizes(sweep: Sequence[int] | None) -> tuple[int | None, ...]:
-    if sweep is None:
-        return (None,)
-    sizes = tuple(sweep)
-    for size in sizes:
-        if not isinstance(size, int) or size < 1:
-            raise ValueError(
-                f"benchmark: the batch sizes of sweep= must be positive whole numbers, but one of "
-                f"them is {size!r}. A batch without examples takes no time worth knowing."
-            )
-    if not sizes:
-        raise ValueError(
-            "benchmark: sweep= names no batch size: pass some, as in sweep=(1, 8, 64)."
-        )
-    return tuple(sorted(set(sizes)))
+def _groups(programs: Mapping[str, str | None]) -> tuple[tuple[str, ...], ...]:
+    """Return the groups of sides that have the same program."""
+    groups: dict[str, tuple[str, ...]] = {}
+    for name, program in programs.items():
+        if program is not None:
+            groups[program] = (*groups.get(program, ()), name)
+    return tuple(group for group in groups.values() if len(group) > 1)
 
 
-def _check_arguments(sides: Mapping[str, Callable[..., Any]], args: Any, kwargs: Any) -> None:
-    for name, f in sides.items():
-        _errors.check_call("benchmark", f, name, args, kwargs)
-    names = _names.leaf_names(next(iter(sides.values())), args, kwargs)
-    for name, leaf in zip(names, jax.tree.leaves((args, kwargs)), strict=True):
-        if isinstance(leaf, jax.ShapeDtypeStruct):
-            raise TypeError(
-                f"benchmark: {name} is a type without values, {_errors.describe(leaf)}, and "
-                f"benchmark runs the functions. Pass an array; cost needs types alone."
-            )
-        if 0 in getattr(leaf, "shape", ()):
-            raise ValueError(
-                f"benchmark: {name} is empty, {_errors.describe(leaf)}. Pass at least one example."
-            )
+def _listed(names: Iterable[Any]) -> str:
+    *others, last = map(str, names)
+    return f"{', '.join(others)} and {last}" if others else last
 
 
-def _check_results(results: Mapping[str, Any], rtol: float | None, atol: float | None) -> None:
+def _check_results(
+    runners: Mapping[str, _timing.Runner], rtol: float | None, atol: float | None
+) -> None:
     """Raise if sides do not compute the same: the first one is what the others must agree with."""
+    results = {name: runner.result for name, runner in runners.items()}
     _errors.check_structures("benchmark", results)
     for name, actual in [*results.items()][1:]:
         first, expected = next(iter(results.items()))
         leaves = _numbers.compare_trees(expected, actual, rtol, atol)
+        if not all(leaf.same for leaf in leaves):
+            # On some devices a product of matrices has fewer digits than the loop over its rows.
+            epsilon = max(_epsilon(runners[first]), _epsilon(runners[name]))
+            leaves = _numbers.compare_trees(expected, actual, rtol, atol, epsilon=epsilon)
         if not all(leaf.same for leaf in leaves):
             raise ValueError(
                 f"benchmark: {first} and {name} do not compute the same: "
@@ -348,38 +440,21 @@ def _check_results(results: Mapping[str, Any], rtol: float | None, atol: float |
             )
 
 
+def _epsilon(runner: _timing.Runner) -> float:
+    """Return how exactly the device computes the products of a side, 0 if that is not known."""
+    args, kwargs = runner.original
+    # What runs as it is need not be something that JAX can trace.
+    with contextlib.suppress(Exception):
+        return _precision.of_program(jax.make_jaxpr(runner.given)(*args, **kwargs))
+    return 0.0
+
+
 def _too_slow(timings: Sequence[Timing | None], patience: float) -> bool:
     """Say whether a side has lost the right to be run at larger sizes."""
     if not timings:
         return False
     last = timings[-1]
     return last is None or max(last.median, last.compiling or 0) > patience
-
-
-def _resized(args: Any, kwargs: Any, in_axes: Any, size: int) -> tuple[Any, Any]:
-    """Return the arguments with as many examples, taken in turn and from the start again."""
-    axes = leaf_axes(in_axes, args, kwargs)
-    leaves, tree = jax.tree.flatten((args, kwargs))
-    if axes is None:
-        raise ValueError(
-            f"benchmark: in_axes={in_axes!r} does not fit the arguments: it has one entry for each "
-            f"positional argument, as for jax.vmap."
-        )
-    resized = []
-    for leaf, axis in zip(leaves, axes, strict=True):
-        if axis is None:
-            resized.append(leaf)
-            continue
-        array = jnp.asarray(leaf)
-        if not -array.ndim <= axis < array.ndim:
-            raise ValueError(
-                f"benchmark: in_axes says that axis {axis} of an argument counts examples, but it "
-                f"is {_errors.describe(array)}. Put None in its place for what all examples share."
-            )
-        examples = jnp.arange(size) % array.shape[axis]
-        resized.append(array[(slice(None),) * range(array.ndim)[axis] + (examples,)])
-    args, kwargs = jax.tree.unflatten(tree, resized)
-    return args, kwargs
 
 
 def _markers() -> Iterator[str]:

@@ -6,8 +6,10 @@ the same numbers. `_align` answers the first, `_hlo` the second, `_numbers` the 
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,13 +25,15 @@ from vmapguide import (
     _names,
     _numbering,
     _numbers,
+    _precision,
     _read,
     _report,
 )
 from vmapguide._numbers import LeafResult
+from vmapguide._waiting import waiting
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Side:
     """One of the functions of a comparison, and how it compares with the first.
 
@@ -66,7 +70,7 @@ class Side:
         return None if self.leaves is None else all(leaf.same for leaf in self.leaves)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Made:
     """What JAX and XLA made of a function. `results` are types if there are no values."""
 
@@ -83,7 +87,7 @@ class _Made:
         return _names.captured_names(self.f)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Comparison(_report.Shown):
     """Whether functions are the same program: `str()` in a terminal, a table in a notebook.
 
@@ -106,6 +110,7 @@ class Comparison(_report.Shown):
     _made: tuple[_Made, ...]
     _alignments: tuple[_align.Alignment, ...]
     _folded: tuple[bool, ...]
+    _notes: tuple[str, ...]
 
     @property
     def same_jaxpr(self) -> bool:
@@ -175,7 +180,8 @@ class Comparison(_report.Shown):
             if number
         ]
         title = f"compare {' · '.join(side.name for side in self.sides)}"
-        return _compare_view.report(title, self._call, pairings)
+        report = _compare_view.report(title, self._call, pairings)
+        return dataclasses.replace(report, notes=(*report.notes, *self._notes))
 
 
 def compare(
@@ -204,8 +210,9 @@ def compare(
 
     Raises:
         TypeError: if there are fewer than two functions, something is not a function, the
-            arguments do not fit one of them, or their results differ in structure.
-        ValueError: if an argument is empty.
+            arguments do not fit one of them or are being traced, or their results differ in
+            structure.
+        ValueError: if an argument is empty, or a tolerance negative.
         Exception: whatever one of the functions raises, with a note that says which.
 
     Example:
@@ -220,25 +227,31 @@ def compare(
         >>> comparison.same_jaxpr, comparison.same_program, comparison.same_numbers
         (False, False, False)
     """
+    _errors.no_sides("compare", rtol=rtol, atol=atol)
     sides = _errors.named_sides("compare", functions, named)
+    rtol, atol = _errors.tolerances("compare", rtol, atol)
+    confused = [*_confused(sides)]
 
+    @waiting("compare", None, ", ".join(sides))
     def compare_call(*args: Any, **kwargs: Any) -> Comparison:
         for name, f in sides.items():
             _errors.check_call("compare", f, name, args, kwargs)
         leaves = jax.tree.leaves((args, kwargs))
         names = _names.leaf_names(next(iter(sides.values())), args, kwargs)
+        _errors.check_values("compare", names, leaves)
         for name, leaf in zip(names, leaves, strict=True):
             if 0 in getattr(leaf, "shape", ()):
                 raise ValueError(
                     f"compare: {name} is empty, {_errors.describe(leaf)}, and all functions are "
                     f"the same on nothing. Pass at least one example."
                 )
-        made = {
-            name: _made(name, f, args, kwargs, known=not any(map(_is_type, leaves)))
-            for name, f in sides.items()
-        }
+        with _noting(confused):
+            made = {
+                name: _made(name, f, args, kwargs, known=not any(map(_is_type, leaves)))
+                for name, f in sides.items()
+            }
+            _errors.check_structures("compare", {name: side.results for name, side in made.items()})
         first = next(iter(made.values()))
-        _errors.check_structures("compare", {name: side.results for name, side in made.items()})
         alignments = [_align.align(first.flat, side.flat) for side in made.values()]
         made_sides = [
             Side(
@@ -258,11 +271,38 @@ def compare(
             for side in made_sides
         ]
         call = ", ".join(map("{}: {}".format, names, map(_errors.describe, leaves)))
-        return Comparison(
-            tuple(made_sides), call, tuple(made.values()), tuple(alignments), tuple(folded)
+        comparison = Comparison(
+            tuple(made_sides), call, tuple(made.values()), tuple(alignments), tuple(folded), ()
         )
+        if comparison.same_numbers or not confused:
+            return comparison
+        return dataclasses.replace(comparison, _notes=tuple(confused))
 
     return compare_call
+
+
+def _confused(sides: Mapping[str, Callable[..., Any]]) -> Iterator[str]:
+    """Yield what is to be said of one function that stands on two sides, mapped on one of them."""
+    (first, f), *others = sides.items()
+    for other, g in others:
+        few, many = sorted((first, other), key=lambda name: _names.count_vmaps(sides[name]))
+        is_mapped = _names.count_vmaps(sides[few]) < _names.count_vmaps(sides[many])
+        if is_mapped and _names.unwrapped(f) is _names.unwrapped(g):
+            yield (
+                f"{few} takes one example, and {many} a batch of them: given the same arguments, "
+                f"they need not compute the same. Map both: jax.vmap({few})."
+            )
+
+
+@contextlib.contextmanager
+def _noting(notes: Sequence[str]) -> Iterator[None]:
+    """Add notes to an exception raised inside."""
+    try:
+        yield
+    except Exception as error:
+        for note in notes:
+            error.add_note(f"compare: {note}")
+        raise
 
 
 def _made(name: str, f: Callable[..., Any], args: Any, kwargs: Any, *, known: bool) -> _Made:
@@ -279,7 +319,8 @@ def _compared(
 ) -> tuple[LeafResult, ...] | None:
     if not side.known:
         return None
-    return _numbers.compare_trees(first.results, side.results, rtol, atol)
+    epsilon = max(map(_precision.of_program, (first.jaxpr, side.jaxpr)))
+    return _numbers.compare_trees(first.results, side.results, rtol, atol, epsilon=epsilon)
 
 
 def _is_same_program(

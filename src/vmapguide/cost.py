@@ -16,121 +16,24 @@ import jax
 import jax.extend.core as jec
 
 from vmapguide import _cost_view, _counting, _errors, _names, _report, _source
+from vmapguide._cost_data import Choice, CostStep, Loop, Work, XlaCost
 from vmapguide._counting import Entry
 from vmapguide._flops import Amount
 from vmapguide._program import Source
+from vmapguide._waiting import waiting
 from vmapguide.explain import Explanation
 
 
-@dataclass(frozen=True)
-class CostStep:
-    """What one step costs: an equation, or what `jax.vmap` made of it.
-
-    Attributes:
-        primitive: the operation; of an explanation that of the per-example equation, and
-            `out_axes` for what `jax.vmap` added at its boundary.
-        source: the user's code that made it; None if it is not known.
-        flops: floating-point operations, loops of known length multiplied in, and one trip of
-            each loop in `loops`.
-        transcendentals: functions such as `exp`, counted in the same way.
-        bytes: bytes read and written if every equation runs on its own.
-        loops: the loops of unknown length that it is in, by their names in `Cost.loops`.
-        one: of an explanation, the FLOPs and transcendental functions of one example, together.
-
-    Example:
-        >>> import jax, jax.numpy as jnp, vmapguide
-        >>> X = jax.ShapeDtypeStruct((32, 4), jnp.float32)
-        >>> step, *_ = vmapguide.cost(vmapguide.explain(lambda x: jnp.sin(x) @ x)(X)).steps
-        >>> step.primitive, step.transcendentals, step.one
-        ('sin', 128, 4)
-    """
-
-    primitive: str
-    source: Source | None
-    flops: int
-    transcendentals: int
-    bytes: int
-    loops: tuple[str, ...]
-    one: int | None = None
-
-
-@dataclass(frozen=True)
-class Loop:
-    """A `while` loop: how often it runs is not said in the jaxpr.
-
-    Attributes:
-        name: what the number of its trips is called: `n1`.
-        source: the user's code that made it; None if it is not known.
-        inside: the names of the unknown loops around it. A loop that runs in different ones, as a
-            function does that is called in a loop and outside of it, is here once for each.
-        flops: floating-point operations of one trip, body and condition, as often as scans and
-            calls start the loop.
-        transcendentals: functions such as `exp` in one trip.
-        bytes: bytes read and written in one trip.
-
-    Example:
-        >>> import jax, vmapguide
-        >>> def halve(x):
-        ...     return jax.lax.while_loop(lambda x: x > 1, lambda x: x / 2, x)
-        >>> loop, = vmapguide.cost(halve)(8.0).loops
-        >>> loop.name, loop.flops
-        ('n1', 2)
-    """
-
-    name: str
-    source: Source | None
-    inside: tuple[str, ...]
-    flops: int
-    transcendentals: int
-    bytes: int
-
-
-@dataclass(frozen=True)
-class XlaCost:
-    """What XLA says about the compiled program. What it does not say is None.
-
-    It leaves out a count of which there is none, if there are others: that is 0.
-
-    Attributes:
-        flops: floating-point operations, the body of a loop counted once; what is unrolled is no
-            loop.
-        transcendentals: functions such as `exp`.
-        bytes: bytes read and written, fused operations counted together.
-        temporary: bytes of temporary memory: the peak, beside arguments and results.
-        arguments: bytes of the arguments.
-        results: bytes of the results.
-        library_calls: whether the program calls functions that XLA does not look into.
-        fuses: whether XLA has put several operations together.
-        loops: whether the program has loops, of whose bodies XLA counts one run.
-
-    Example:
-        >>> import jax, jax.numpy as jnp, vmapguide
-        >>> X = jax.ShapeDtypeStruct((32, 4), jnp.float32)
-        >>> xla = vmapguide.cost(lambda X: X @ X.T)(X).xla
-        >>> xla.flops, xla.arguments, xla.results
-        (8192, 512, 4096)
-    """
-
-    flops: int | None
-    transcendentals: int | None
-    bytes: int | None
-    temporary: int | None
-    arguments: int | None
-    results: int | None
-    library_calls: bool
-    fuses: bool
-    loops: bool
-
-
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Cost(_report.Shown):
     """What a function costs: `str()` in a terminal, a table in a notebook.
 
     The counts are those of the jaxpr: every equation, on its own, as often as it runs. Of the
-    branches of a `cond` one runs, and the one with the most FLOPs and transcendental functions
-    together is counted. What is in a `while` loop
-    is not in the totals but in `loops`. That its condition is looked at once more than its body
-    runs is left out.
+    branches of a `cond` one runs, and nobody knows which: the totals are those of the dearest, the
+    one with the most FLOPs and transcendental functions together, `cheapest` is what they are with
+    the cheapest, and `choices` says which conds that is about. What is in a `while` loop is not in
+    the totals but in `loops`. That its condition is looked at once more than its body runs is left
+    out.
 
     Attributes:
         name: what the function is called.
@@ -142,6 +45,10 @@ class Cost(_report.Shown):
         steps: what each equation costs, or each step of an explanation. If that is not complete,
             what each batched equation costs.
         sizes: of an explanation the sizes of the batch axes by their names.
+        choices: the conds whose branches differ in what they cost.
+        cheapest: the totals if each of them takes its cheapest branch, and not its dearest.
+        choices_of_one: of an explanation the choices of one example, whose dearest branches are in
+            `CostStep.one`. Where the predicate is mapped the batch runs all branches.
 
     Example:
         >>> import jax, jax.numpy as jnp, vmapguide
@@ -161,8 +68,11 @@ class Cost(_report.Shown):
     uncounted: Mapping[str, int]
     steps: tuple[CostStep, ...]
     sizes: Mapping[str, int]
+    choices: tuple[Choice, ...]
+    cheapest: Work
+    choices_of_one: tuple[Choice, ...]
     _call: str
-    _compile: Callable[[], Any]
+    _compile: Callable[[], Any] | None
     _scans: tuple[int, ...]
 
     @property
@@ -175,8 +85,13 @@ class Cost(_report.Shown):
         """Why XLA cannot compile the function, or None if it can. Compiles at the first look."""
         return self._answer[1]
 
+    def __getstate__(self) -> dict[str, object]:
+        """Return what is pickled: what XLA says, and not how to ask it. Compiles the function."""
+        return {**vars(self), "_answer": self._answer, "_compile": None}
+
     @functools.cached_property
     def _answer(self) -> tuple[XlaCost | None, str | None]:
+        assert self._compile is not None  # noqa: S101 - only a copy has none, and has the answer.
         try:
             return _of_compiled(self._compile()), None
         except Exception as error:  # noqa: BLE001 - a collective without its axis, a GPU's kernel.
@@ -194,8 +109,9 @@ class Cost(_report.Shown):
         Returns:
             A dictionary with the keys `schema` (`"vmapguide.cost/1"`), `name`, `flops`,
             `transcendentals`, `bytes`, `loops` (the fields of `Loop`), `uncounted`, `steps` (the
-            fields of `CostStep`), `sizes`, `xla` (the fields of `XlaCost`, or None), `xla_error`
-            and `differences`. A source has the fields of `Source` and its `expression`.
+            fields of `CostStep`), `sizes`, `choices` and `choices_of_one` (the fields of `Choice`),
+            `cheapest` (those of `Work`), `xla` (those of `XlaCost`, or None), `xla_error` and
+            `differences`. A source has the fields of `Source` and its `expression`.
         """
         return {
             "schema": "vmapguide.cost/1",
@@ -207,6 +123,9 @@ class Cost(_report.Shown):
             "uncounted": dict(self.uncounted),
             "steps": [*map(_plain, self.steps)],
             "sizes": dict(self.sizes),
+            "choices": [*map(_plain, self.choices)],
+            "choices_of_one": [*map(_plain, self.choices_of_one)],
+            "cheapest": dataclasses.asdict(self.cheapest),
             "xla": self.xla and dataclasses.asdict(self.xla),
             "xla_error": self.xla_error,
             "differences": list(self.differences),
@@ -226,6 +145,9 @@ class Cost(_report.Shown):
             uncounted=self.uncounted,
             steps=self.steps,
             sizes=self.sizes,
+            choices=self.choices,
+            cheapest=self.cheapest,
+            choices_of_one=self.choices_of_one,
             xla=self.xla,
             xla_error=self.xla_error,
             scans=self._scans,
@@ -257,7 +179,7 @@ def _of_compiled(compiled: Any) -> XlaCost:
     )
 
 
-def _plain(value: CostStep | Loop) -> dict[str, object]:
+def _plain(value: CostStep | Loop | Choice) -> dict[str, object]:
     source = value.source and value.source.to_dict()
     return dataclasses.asdict(value) | {"source": source}
 
@@ -328,17 +250,19 @@ def cost(
     make_jaxpr = jax.make_jaxpr(f, static_argnums=static_argnums, axis_env=axis_env)
     jitted = jax.jit(f, static_argnums=static_argnums)
 
-    @functools.wraps(f)
+    @waiting("cost", f, name)
     def cost_call(*args: Any, **kwargs: Any) -> Cost:
         _errors.check_call("cost", f, name, args, kwargs)
         with _errors.naming("cost", name, f, args, kwargs):
             jaxpr = make_jaxpr(*args, **kwargs)
         _source.forget()
         counted = _counting.count(jaxpr)
+        cheapest = _counting.count(jaxpr, cheapest=True)
         names = _names.leaf_names(f, args, kwargs)
         types = map(_errors.describe, jax.tree.leaves((args, kwargs)))
         return _cost(
             counted,
+            cheapest,
             name=name,
             steps=tuple(map(_step, counted.entries)),
             sizes={},
@@ -352,7 +276,12 @@ def cost(
 def _of_explanation(explanation: Explanation) -> Cost:
     """Count what an explanation's program costs, step by step."""
     counted = _counting.count(explanation.batched)
-    steps = _steps(explanation, counted) if explanation.complete else map(_step, counted.entries)
+    cheapest = _counting.count(explanation.batched, cheapest=True)
+    of_one = _counting.Count()
+    steps: Iterable[CostStep] = map(_step, counted.entries)
+    if explanation.complete:
+        of_one = _counting.count(explanation.per_example)
+        steps = _steps(explanation, counted, of_one)
 
     def compile_() -> Any:
         inner = explanation.batched.jaxpr
@@ -362,6 +291,8 @@ def _of_explanation(explanation: Explanation) -> Cost:
     sizes = ", ".join(f"{letter} = {size}" for letter, size in explanation.sizes.items())
     return _cost(
         counted,
+        cheapest,
+        of_one,
         name=f"vmap({explanation.name})",
         steps=tuple(steps),
         sizes=dict(explanation.sizes),
@@ -370,10 +301,12 @@ def _of_explanation(explanation: Explanation) -> Cost:
     )
 
 
-def _steps(explanation: Explanation, counted: _counting.Count) -> Iterator[CostStep]:
+def _steps(
+    explanation: Explanation, counted: _counting.Count, of_one: _counting.Count
+) -> Iterator[CostStep]:
     """Yield what each step costs, and what one example of it does."""
     entries = _by_equation(counted.entries)
-    ones = _by_equation(_counting.count(explanation.per_example).entries)
+    ones = _by_equation(of_one.entries)
     for step in explanation.steps:
         made = [entry for eqn in step.batched for entry in entries.get(id(eqn), ())]
         one = _total(ones.get(id(step.equation), ()))
@@ -386,6 +319,8 @@ def _steps(explanation: Explanation, counted: _counting.Count) -> Iterator[CostS
 
 def _cost(
     counted: _counting.Count,
+    cheapest: _counting.Count,
+    of_one: _counting.Count | None = None,
     *,
     name: str,
     steps: tuple[CostStep, ...],
@@ -393,7 +328,9 @@ def _cost(
     call: str,
     compile_: Callable[[], Any],
 ) -> Cost:
-    known = _total(entry for entry in counted.entries if not entry.loops)
+    known, least = (
+        _total(entry for entry in count.entries if not entry.loops) for count in (counted, cheapest)
+    )
     uncounted: dict[str, int] = {}
     for entry in counted.entries:
         if entry.amount is None:
@@ -406,6 +343,9 @@ def _cost(
         uncounted=uncounted,
         steps=steps,
         sizes=sizes,
+        choices=tuple(_choices(counted)),
+        cheapest=Work(*_fields(least)),
+        choices_of_one=tuple(_choices(of_one)) if of_one else (),
         _call=call,
         _compile=compile_,
         _scans=tuple(counted.scans),
@@ -424,6 +364,15 @@ def _loops(counted: _counting.Count) -> Iterator[Loop]:
             yield Loop(name, _where(eqn, outer), tuple(around), *_fields(_total(entries)))
 
 
+def _choices(counted: _counting.Count) -> Iterator[Choice]:
+    """Yield the choices, each once for the unknown loops that it is in."""
+    for name, choice in counted.choices.items():
+        branches = tuple(Work(*_fields(amount)) for amount in choice.branches)
+        source = _where(choice.eqn, choice.outer)
+        for inside, times in choice.times.items():
+            yield Choice(name, source, inside, times, branches, choice.counted)
+
+
 def _step(entry: Entry) -> CostStep:
     return _of_entries(entry.eqn.primitive.name, _where(entry.eqn, entry.outer), [entry], None)
 
@@ -432,7 +381,9 @@ def _of_entries(
     name: str, source: Source | None, entries: Sequence[Entry], one: int | None
 ) -> CostStep:
     loops = dict.fromkeys(loop for entry in entries for loop in entry.loops)
-    return CostStep(name, source, *_fields(_total(entries)), loops=tuple(loops), one=one)
+    choices = dict.fromkeys(choice for entry in entries for choice in entry.choices)
+    amount = _fields(_total(entries))
+    return CostStep(name, source, *amount, loops=tuple(loops), one=one, choices=tuple(choices))
 
 
 def _total(entries: Iterable[Entry]) -> Amount:
