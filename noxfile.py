@@ -26,8 +26,9 @@ nox.options.sessions = ["docs", "tests", "doctest", "lint"]
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)
 
-# What the README's command installs, and what the sessions install.
-LOCKS = {"nox": Path("locks/nox.txt"), "sessions": Path("locks/sessions.txt")}
+# What the README's command installs, what the sessions install, and what the one that runs other
+# libraries installs.
+LOCKS = {name: Path(f"locks/{name}.txt") for name in ("nox", "sessions", "libraries")}
 
 DOCS = Path("docs")
 BUILD = DOCS / "_build"
@@ -55,19 +56,21 @@ def installed(session: nox.Session) -> set[str]:
     return set(re.findall(r"^\S+==\S+$", str(listed), re.MULTILINE))
 
 
-def install(session: nox.Session, *groups: str, locked: bool = True) -> None:
+def install(
+    session: nox.Session, *groups: str, lock: str = "sessions", locked: bool = True
+) -> None:
     """Install the package from this checkout, editable, and groups: what is locked and no more."""
     building = nox.project.dependency_groups(PYPROJECT, "build")
     wanted = dict.fromkeys(nox.project.dependency_groups(PYPROJECT, "build", *groups))
-    versions = ["--constraints", str(LOCKS["sessions"])] if locked else ["--upgrade"]
+    versions = ["--constraints", str(LOCKS[lock])] if locked else ["--upgrade"]
     # What builds the package comes first: it would else be fetched apart, and not be locked.
     session.install(*versions, *building)
     session.install("--exact", *versions, "--no-build-isolation", "-e", ".", *wanted)
     # With `--no-venv` nothing was installed, and what is there is not the session's.
     mine = locked and session.virtualenv.is_sandboxed
-    if mine and (others := installed(session) - pins(LOCKS["sessions"])):
+    if mine and (others := installed(session) - pins(LOCKS[lock])):
         names = ", ".join(sorted(others))
-        session.error(f"{LOCKS['sessions']} does not pin {names}: `nox -s lock` writes it anew")
+        session.error(f"{LOCKS[lock]} does not pin {names}: `nox -s lock` writes it anew")
     # Where Python keeps no bytecode, every kernel would compile all of JAX.
     session.env["PYTHONDONTWRITEBYTECODE"] = ""
 
@@ -144,6 +147,12 @@ def run_newest(session: nox.Session) -> None:
         session.error(f"The newest releases do not do. Not as in {LOCKS['sessions']}: {newer}")
 
 
+def run_libraries(session: nox.Session) -> None:
+    """Explain every `jax.vmap` that small runs of real libraries make."""
+    install(session, "libraries", lock="libraries")
+    session.run("pytest", "-s", "tests/libraries", *session.posargs)
+
+
 @nox.session
 def unit(session: nox.Session) -> None:
     """Run the package's tests with the current Python; `nox -s unit-3.13` with another."""
@@ -168,6 +177,7 @@ for version in PYTHONS:
     nox.session(python=version, name=f"unit-{version}", default=False)(run_unit)
     nox.session(python=version, name=f"tests-{version}", default=False)(run_tests)
     nox.session(python=version, name=f"newest-{version}", default=False)(run_newest)
+    nox.session(python=version, name=f"libraries-{version}", default=False)(run_libraries)
 
 
 @nox.session(default=False)
@@ -255,6 +265,13 @@ def corpus(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def libraries(session: nox.Session) -> None:
+    """Explain every `jax.vmap` that real libraries make; the totals go to the status page."""
+    session.env["VMAPGUIDE_LIBRARIES_OUT"] = str((DOCS / "project" / "libraries.json").resolve())
+    run_libraries(session)
+
+
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Measure what an explanation costs, side by side with plain tracing; for the status page."""
     install(session)
@@ -290,20 +307,25 @@ def lock(session: nox.Session) -> None:
     """Write locks/ from pyproject.toml; `nox -s lock -- --upgrade` takes the newest of all."""
     if unknown := set(session.posargs) - {"--upgrade"}:
         session.error(f"lock: {', '.join(unknown)} is unknown; say `--upgrade`, or nothing")
-    everything = [f"--group={group}" for group in PYPROJECT["dependency-groups"]]
-    sources = {"nox": ["--group=nox"], "sessions": ["pyproject.toml", "--all-extras", *everything]}
+    groups = [group for group in PYPROJECT["dependency-groups"] if group != "libraries"]
+    sources = {
+        "nox": ["--group=nox"],
+        "sessions": ["pyproject.toml", "--all-extras", *(f"--group={group}" for group in groups)],
+        "libraries": ["pyproject.toml", "--group=build", "--group=libraries"],
+    }
     # Versions and hashes for all systems and Pythons, each with the newest that it can have; and no
     # address of where they were found.
     options = ["--universal", "--python-version", PYTHONS[0], "--fork-strategy", "requires-python"]
     options += ["--generate-hashes", "--no-annotate", "--custom-compile-command", "nox -s lock"]
     changes = []
+    same: list[str] = []
     for name, path in LOCKS.items():
         before = pins(path)
         path.parent.mkdir(exist_ok=True)
         out = ["--quiet", "--output-file", str(path)]
-        # Both have the versions of the first.
-        same = ["--constraints", str(LOCKS["nox"])] if name != "nox" else []
         session.run("uv", "pip", "compile", *sources[name], *options, *same, *out, *session.posargs)
+        # Each has the versions of those before it.
+        same += ["--constraints", str(path)]
         after = pins(path)
         changes += [f"- {pin}" for pin in before - after] + [f"+ {pin}" for pin in after - before]
     changes = sorted(set(changes), key=lambda change: (change[2:].partition("==")[0], change))
