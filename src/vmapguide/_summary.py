@@ -21,8 +21,8 @@ _SAID = {
 
 # One call of a library for the whole batch, which on a CPU is a loop over the matrices around
 # LAPACK (jaxlib/cpu/lapack_kernels.cc), and on a GPU for many sizes one around cuSOLVER
-# (jaxlib/gpu/solver_kernels_ffi.cc): "JAX currently iterates over the batch elements sequentially,
-# so you should expect no speedup from vmap", https://github.com/jax-ml/jax/issues/10180.
+# (jaxlib/gpu/solver_kernels_ffi.cc). That vmap makes these no faster then, its developers say in
+# https://github.com/jax-ml/jax/issues/10180.
 _KERNELS = frozenset(
     {
         "cholesky",
