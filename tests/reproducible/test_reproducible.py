@@ -23,10 +23,12 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 
 NUMBER = re.compile(r"\d+(?:[.,:-]\d+)*(?:e[+-]?\d+)?")
-# What a page shows of a measurement: a drawing, and a report, whose rows are in the order of speed.
+# What a page shows of a measurement: a drawing, and a report, whose rows are in the order of speed
+# and whose last lines say what was told apart.
 FIGURE = re.compile(r'<svg [^>]*class="figure".*?</svg>', re.DOTALL)
 REPORT = re.compile(
-    r'<div class="vg vg-report"><div class="vg-head"><code>benchmark .*?</table>'
+    r'<div class="vg vg-report"><div class="vg-head"><code>benchmark .*?</table>(?:</div>)?'
+    r'(?:<p class="vg-foot">.*?</p>)*'
     r"|^```text\nbenchmark .*?^```$",
     re.DOTALL | re.MULTILINE,
 )
