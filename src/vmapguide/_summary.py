@@ -128,7 +128,7 @@ def _of_unknown(rows: Sequence[Row]) -> str:
 def folded(group: Group) -> str:
     """Say what stands for the folded rows of a line: how many they are, and what of them matters.
 
-    What did not simply run once for the batch matters.
+    What did not run once for the batch matters.
     """
     rows = [group.rows[i] for i in sorted(group.folded)]
     number = _count(len(rows), "equation")

@@ -153,7 +153,7 @@ class Explanation:
             width: how many characters a line may have, where that is possible; by default as many
                 as the terminal has.
             fold: whether to fold away equations inside library code, and what is more than a dozen
-                equations of a line. What of it does not simply run once for the batch is counted.
+                equations of a line. What of it does not run once for the batch is counted.
             library: whether to show the lines of library code inside the user's.
 
         Returns:

@@ -882,6 +882,6 @@ def test_every_kind_of_test_is_followed() -> None:
 def test_a_notebook_has_lines_and_no_files() -> None:
     """A cell's file is not there: its line is."""
     names: dict[str, Any] = {}
-    code = compile("def f(x):\n    return x if x > 0 else -x\n", "/tmp/cell/1234.py", "exec")  # noqa: S108
+    code = compile("def f(x):\n    return x if x > 0 else -x\n", "ipykernel_1/1234.py", "exec")
     exec(code, names)  # noqa: S102
     assert note(names["f"], V).startswith("explain: line 2: Python cannot branch")
