@@ -38,6 +38,7 @@ def assert_total(explanation: Explanation) -> None:
     equations, and what is nested in an equation that stayed what it was stayed there, too.
     """
     assert explanation.complete
+    assert not explanation.unknown
     outermost = {id(eqn) for eqn in _jaxpr.opened(explanation.batched).eqns}
     assert all(id(eqn) in outermost for eqn in explanation.boundary)
     assert {eqn.primitive.name for eqn in explanation.boundary} <= BOUNDARY

@@ -119,6 +119,9 @@ class _Matcher:
         if (id(a), id(b)) in self.seen:
             return
         self.seen.add((id(a), id(b)))
+        if a is b:
+            self.itself(a)
+            return
         self.values.update(_jaxpr.constants(one))
         self.values.update(_jaxpr.constants(other))
         names = _Names()
@@ -147,6 +150,15 @@ class _Matcher:
         self.found.exact &= fits
         for u, v in names.of.items():
             self.found.variables.setdefault(u, v)
+
+    def itself(self, jaxpr: AnyJaxpr) -> None:
+        """Match a jaxpr that JAX remembers from trace to trace with itself."""
+        for inner in _jaxpr.walk(jaxpr):
+            for eqn in inner.eqns:
+                self.found.equations.setdefault(id(eqn), eqn)
+            made = (var for eqn in inner.eqns for var in eqn.outvars)
+            for var in (*inner.invars, *made):
+                self.found.variables.setdefault(var, var)
 
     def pairs(
         self, left: Sequence[jec.JaxprEqn], right: Sequence[jec.JaxprEqn]
@@ -250,7 +262,11 @@ class _Matcher:
         fits = True
         for key, value in left.params.items():
             other = right.params[key]
-            if value is other or self.same_numbers(value, other):
+            if value is other:
+                for jaxpr in _jaxpr.jaxprs_in(value):
+                    self.itself(jaxpr)
+                continue
+            if self.same_numbers(value, other):
                 continue
             ours, theirs = [*_jaxpr.jaxprs_in(value)], [*_jaxpr.jaxprs_in(other)]
             if len(ours) != len(theirs):
