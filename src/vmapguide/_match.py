@@ -125,12 +125,7 @@ class _Matcher:
         self.values.update(_jaxpr.constants(one))
         self.values.update(_jaxpr.constants(other))
         names = _Names()
-        theirs = b.eqns
-        if self.skip is not None:
-            theirs = [eqn for eqn in b.eqns if eqn.primitive is not self.skip]
-            for eqn in b.eqns if len(theirs) < len(b.eqns) else ():
-                if eqn.primitive is self.skip:
-                    names.passed.update(zip(eqn.outvars, eqn.invars, strict=True))
+        theirs = self.without_skipped(b, names)
         # What is not matched is listed, and is reason enough.
         fits = self.defined(names, a.invars, b.invars)
         for left, right in self.pairs(a.eqns, theirs):
@@ -150,6 +145,15 @@ class _Matcher:
         self.found.exact &= fits
         for u, v in names.of.items():
             self.found.variables.setdefault(u, v)
+
+    def without_skipped(self, jaxpr: jec.Jaxpr, names: _Names) -> Sequence[jec.JaxprEqn]:
+        """Return the equations that count, and note what the others pass on."""
+        if self.skip is None:
+            return jaxpr.eqns
+        for eqn in jaxpr.eqns:
+            if eqn.primitive is self.skip:
+                names.passed.update(zip(eqn.outvars, eqn.invars, strict=True))
+        return [eqn for eqn in jaxpr.eqns if eqn.primitive is not self.skip]
 
     def itself(self, jaxpr: AnyJaxpr) -> None:
         """Match a jaxpr that JAX remembers from trace to trace with itself."""

@@ -83,6 +83,7 @@ class TestEpub:
                 assert not re.search(r'(?:src|<link[^>]* href)="https?:', page)
 
 
+@pytest.mark.slow
 def test_linkcheck_sees_every_external_link(build: Build, site: Path) -> None:
     """What leads out of the site is what `nox -s linkcheck` asks for; here it asks for nothing."""
     out = build("linkcheck", "-D", "linkcheck_ignore=.*")

@@ -133,6 +133,7 @@ DRAW = "import matplotlib.pyplot as plt\nfigure, axes = plt.subplots()\naxes.plo
 ALT = ':mystnb: {image: {alt: "A rising \\"line\\"."}}\n'
 
 
+@pytest.mark.slow
 def test_a_figure_without_alternative_text_is_refused(page_site: Site) -> None:
     """A drawing that nobody can read aloud fails the build; with a text it is part of the page."""
     page_site.write("page", page("Page", DRAW))

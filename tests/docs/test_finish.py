@@ -49,6 +49,7 @@ def test_nothing_to_warn_of_from_build_to_build(site: Site) -> None:
     assert 'aria-label="All pages"' in site.html("other")
 
 
+@pytest.mark.slow
 def test_an_amendment_that_matches_nothing(site: Site) -> None:
     """It is named; so is one for which the site has nothing, unless the site says so."""
     site.configure("templates_path = ['_templates']")

@@ -80,6 +80,7 @@ def test_a_page_with_another_name(site: Site) -> None:
     assert "no targets are out of date" in build(site)
 
 
+@pytest.mark.slow
 def test_a_failed_page_that_is_taken_away(site: Site) -> None:
     """The next build passes."""
     site.write("bad", page("Bad", "1 / 0"))
@@ -90,6 +91,7 @@ def test_a_failed_page_that_is_taken_away(site: Site) -> None:
     build(site)
 
 
+@pytest.mark.slow
 def test_a_build_that_was_stopped(site: Site) -> None:
     """What it had written is finished by the next one, though the pages are newer than sources."""
     site.write("two", page("Another title", "y = 2"))
@@ -118,6 +120,7 @@ def test_a_page_without_a_title(site: Site) -> None:
     assert "Only text." in site.html("two")
 
 
+@pytest.mark.slow
 def test_run_times(site: Site) -> None:
     """The table has every page that ran, and changes when one runs again or has another title."""
     site.write("two", "# Two\n\n```{run-times}\n```\n")
