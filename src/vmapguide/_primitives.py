@@ -1,6 +1,7 @@
-"""What is known of JAX's primitives: one row each, and nothing else knows it.
+"""What is known of JAX's primitives: one row each.
 
-Only data is here. `_flops` has the formulas of the rows that say `rule`.
+Only data is here. `_flops` has the formulas of the rows that say `rule`, `_summary` the names of
+the kernels that may take matrices one by one.
 """
 
 from __future__ import annotations
