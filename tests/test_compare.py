@@ -366,6 +366,7 @@ class TestAnswers:
 class TestConstants:
     """Captured arrays are what is in them."""
 
+    @pytest.mark.cpu_only
     def test_compiled_functions_that_capture(self) -> None:
         """What is captured inside of `jax.jit` is captured outside of it, too."""
         affine = jax.vmap(lambda x: W @ x + b)

@@ -131,6 +131,23 @@ class TestCheck:
         assert codes(check) == ["custom_vmap rule"]
         assert check.leaves[0].rtol == 2.0**-11.5
 
+    @pytest.mark.parametrize("tolerances", [{}, {"rtol": 0, "atol": 0}], ids=["default", "none"])
+    @pytest.mark.parametrize("by", [1e-3, 1.0])
+    def test_what_sees_that_it_is_traced(self, by: float, tolerances: Any) -> None:
+        """That goes away with the digits too, when both sides are traced to get them."""
+
+        def f(x: jax.Array) -> Any:
+            return W @ x, x[:3] * 0 + by * isinstance(x, jax.core.Tracer)
+
+        assert codes(vmapguide.check(f, **tolerances)(X)) == []
+
+    def test_a_rule_beside_what_sees_that_it_is_traced(self) -> None:
+        """No rule is blamed for it."""
+        sine = sine_with(jnp.sin)
+        check = vmapguide.check(lambda x: sine(x) + isinstance(x, jax.core.Tracer))(X)
+        assert not check.same
+        assert codes(check) == []
+
     def test_a_side_effect(self) -> None:
         """It is one, whatever the products do."""
         numbers = itertools.count()

@@ -320,6 +320,10 @@ def _taken_out(
     sides: Sides, explanation: Explanation, wrong: list[int], examples: tuple[int, ...]
 ) -> Iterator[Reason]:
     """Yield what the difference goes away without, each with the first line that it stands in."""
+    # A suspect is taken out of a jaxpr. What goes away as soon as the loop runs a jaxpr, too, says
+    # nothing against what was taken out of it.
+    if _different(sides, without([], sides.call.f), wrong, examples) != wrong:
+        return
     suspects = {
         suspect: step.source
         for suspect in SUSPECTS
@@ -357,8 +361,17 @@ def _rounding(
     if not before or not all(map(math.isfinite, before)):
         return
     if product is not None:
-        exact = sides.compare(without([PRECISION], sides.call.f), examples)
-        if _have_shrunk([exact[i].difference for i in wrong], before, _SHRINKS_EXACTLY):
+        traced, exact = (
+            [leaves[i].difference for i in wrong]
+            for leaves in (
+                sides.compare(without(suspects, sides.call.f), examples)
+                for suspects in ([], [PRECISION])
+            )
+        )
+        # As in `_taken_out`: it must be the digits that help, and not that the loop is traced.
+        if _have_shrunk(exact, before, _SHRINKS_EXACTLY) and not any(
+            _have_shrunk([t], [b], _SHRINKS_EXACTLY) for t, b in zip(traced, before, strict=True)
+        ):
             at = _at(product.source)
             yield Reason(PRECISION.code, PRECISION.text.format(at=at), product.source)
             return
