@@ -274,7 +274,7 @@ def libraries(session: nox.Session) -> None:
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Measure what an explanation costs, side by side with plain tracing; for the status page."""
-    install(session)
+    install(session, "libraries", lock="libraries")  # Some of the programs are theirs.
     report = ["--json", str(DOCS / "project" / "explain-benchmark.json")]
     session.run("python", "benchmarks/explain.py", *report, *session.posargs)
 

@@ -375,7 +375,8 @@ class TestView:
             ["fast", "1", "1.5", "s", "1.5", "s", "to", "1.5", "s"],
             ["slow", "2", "3", "s", "3", "s", "to", "3", "s"],
         ]
-        assert f"JAX {jax.__version__} on its {jax.default_backend()} backend" in " ".join(text.split())
+        where = f"JAX {jax.__version__} on its {jax.default_backend()} backend"
+        assert where in " ".join(text.split())
 
     def test_what_cannot_be_told_apart(self, clock: Clock) -> None:
         """The ratio is marked, and it is said what the mark means."""
