@@ -82,9 +82,9 @@ def _with_constants_outside(closed: AnyJaxpr) -> AnyJaxpr:
         if outside is not None and (values := getattr(outside, "consts", ())):
             inner = _jaxpr.opened(outside)
             own = [jec.Var(var.aval) for var in inner.constvars]
-            opened = _with([], [*inner.constvars, *inner.invars], inner.eqns, inner)
+            open_body = _with([], [*inner.constvars, *inner.invars], inner.eqns, inner)
             name = _primitives.traits(eqn.primitive.name).body
-            params = {p: opened if p == name else value for p, value in eqn.params.items()}
+            params = {p: open_body if p == name else value for p, value in eqn.params.items()}
             eqns.append(eqn.replace(params=params, invars=[*own, *eqn.invars]))
             constvars += own
             consts += values

@@ -196,8 +196,8 @@ class _Weigh:
         else:
             # What each device of a mesh computes, all of them compute.
             factor = getattr(params.get("mesh"), "size", 1) if name == "shard_map" else 1
-            for nested in _jaxpr.nested(eqn):
-                yield _Held(nested, int(factor))
+            for inner in _jaxpr.nested(eqn):
+                yield _Held(inner, int(factor))
 
     def branch(self, eqn: jec.JaxprEqn) -> int:
         """Return the number of the branch of a `cond` that is counted."""
@@ -257,10 +257,10 @@ def _outer_first(jaxpr: AnyJaxpr) -> list[jec.Jaxpr]:
 
     def visit(inner: jec.Jaxpr) -> None:
         seen.add(id(inner))
-        held = [nested for eqn in inner.eqns for nested in _jaxpr.nested(eqn)]
-        for nested in reversed(held):
-            if id(nested) not in seen:
-                visit(nested)
+        held = [body for eqn in inner.eqns for body in _jaxpr.nested(eqn)]
+        for body in reversed(held):
+            if id(body) not in seen:
+                visit(body)
         done.append(inner)
 
     visit(_jaxpr.opened(jaxpr))

@@ -243,7 +243,7 @@ def _batch_statistics(
     found = {}
     for leaf in wrong:
         # Inlining makes equations anew, but they keep where they came from.
-        behind = {
+        causes = {
             id(eqn.source_info)
             for outer in _jaxpr.behind(whole, leaf)
             for eqn in (
@@ -254,7 +254,7 @@ def _batch_statistics(
         found[leaf] = [
             _collective(step.equation.primitive.name, axis_name, step.source)
             for step in explanation.steps
-            if id(step.equation.source_info) in behind and axis_name in _axes_of(step.equation)
+            if id(step.equation.source_info) in causes and axis_name in _axes_of(step.equation)
         ]
         if not found[leaf] and _form(alone, leaf) != _form(whole, leaf):
             text = (
