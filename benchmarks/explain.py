@@ -42,7 +42,7 @@ from machine import surroundings
 from programs import CASES, Case
 
 import vmapguide
-from vmapguide import _jaxpr
+from vmapguide._jaxpr.walk import walk
 
 
 IMPORTS = 7
@@ -86,7 +86,7 @@ def measure(case: Case, rounds: int) -> Result:
 
     times = [[seconds(call) for call in (plain, data, html)] for _ in range(rounds + 1)][1:]
     batched = jax.make_jaxpr(jax.vmap(case.make(), case.in_axes))(*case.args)
-    equations = sum(len(jaxpr.eqns) for jaxpr in _jaxpr.walk(batched))
+    equations = sum(len(jaxpr.eqns) for jaxpr in walk(batched))
     low, median, high = statistics.quantiles([a for a, _, _ in times], method="inclusive")
     return Result(
         case=case.name,

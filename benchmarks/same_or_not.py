@@ -14,7 +14,6 @@ import jax
 import jax.numpy as jnp
 
 import vmapguide
-from vmapguide import _ratios
 
 
 W = jnp.ones((64, 64))
@@ -39,15 +38,15 @@ def main(runs: int) -> None:
     batch = jnp.ones((256, 64))
     for name, (f, g, jit) in pairs().items():
         wrong = 0
-        ratios = []
+        medians = []
         for _ in range(runs):
             result = vmapguide.benchmark(one=f, other=g, jit=jit)(batch)
-            wrong += _ratios.are_told_apart(result.interval("one", to="other"))
-            ratios.append(result.ratio("one", to="other"))
-        ratios.sort()
+            wrong += result.told_apart("one", to="other")
+            medians.append(result.ratio("one", to="other"))
+        medians.sort()
         print(
             f"{name}: told apart in {wrong} of {runs} runs; ratios of medians from "
-            f"{ratios[0]:.2f} to {ratios[-1]:.2f}",
+            f"{medians[0]:.2f} to {medians[-1]:.2f}",
             flush=True,
         )
     right = 0

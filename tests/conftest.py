@@ -9,8 +9,10 @@ import jax.extend.core as jec
 import pytest
 
 import vmapguide
-from vmapguide import _jaxpr, _match
-from vmapguide.explain import Explanation
+from vmapguide._explain import Explanation
+from vmapguide._jaxpr.compat import opened
+from vmapguide._jaxpr.equality import equal
+from vmapguide._jaxpr.walk import nested, without_addresses
 
 
 def all_equations(jaxpr: Any) -> Iterator[jec.JaxprEqn]:
@@ -39,15 +41,15 @@ def assert_total(explanation: Explanation) -> None:
     """
     assert explanation.complete
     assert not explanation.unknown
-    outermost = {id(eqn) for eqn in _jaxpr.opened(explanation.batched).eqns}
+    outermost = {id(eqn) for eqn in opened(explanation.batched).eqns}
     assert all(id(eqn) in outermost for eqn in explanation.boundary)
     assert {eqn.primitive.name for eqn in explanation.boundary} <= BOUNDARY
     made = {id(step.equation): step.batched for step in explanation.steps}
     for step in explanation.steps:
         for batched in step.batched:
             if batched.primitive is step.equation.primitive and step.kind in ("same", "shared"):
-                within = {id(eqn) for j in _jaxpr.nested(batched) for eqn in all_equations(j)}
-                for eqn in (e for j in _jaxpr.nested(step.equation) for e in j.eqns):
+                within = {id(eqn) for j in nested(batched) for eqn in all_equations(j)}
+                for eqn in (e for j in nested(step.equation) for e in j.eqns):
                     assert within & set(map(id, made[id(eqn)])), eqn.primitive
     steps = Counter(id(step.equation) for step in explanation.steps)
     assert steps == Counter(id(eqn) for eqn in all_equations(explanation.per_example))
@@ -63,8 +65,8 @@ def check_explanation(f: Callable[..., Any], *args: Any, **vmap: Any) -> Explana
     """
     explanation = vmapguide.explain(f, **vmap)(*args)
     plain = jax.make_jaxpr(jax.vmap(f, **vmap))(*args)
-    assert _match.equal(explanation.batched, plain)
-    shown = (_jaxpr.without_addresses(jaxpr) for jaxpr in (explanation.batched, plain))
+    assert equal(explanation.batched, plain)
+    shown = (without_addresses(jaxpr) for jaxpr in (explanation.batched, plain))
     assert len(set(shown)) == 1
     assert_total(explanation)
     return explanation

@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 
 import vmapguide
-from vmapguide import Benchmark, Timing, _progress, _timing
+from vmapguide import Benchmark, Timing
+from vmapguide._measure import progress, timing
+from vmapguide._measure.progress import is_seen, tracked
 
 
 X = jax.random.normal(jax.random.key(0), (3, 5))
@@ -61,7 +63,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Replace the clock."""
     clock = Clock()
-    monkeypatch.setattr(_timing, "perf_counter", clock)
+    monkeypatch.setattr(timing, "perf_counter", clock)
     return clock
 
 
@@ -434,16 +436,16 @@ class TestProgress:
 
     def test_not_where_nobody_looks(self, capsys: pytest.CaptureFixture[str]) -> None:
         """A test's output is not a terminal."""
-        assert list(_progress.tracked(range(3), "work", 3)) == [0, 1, 2]
+        assert list(tracked(range(3), "work", 3)) == [0, 1, 2]
         assert capsys.readouterr() == ("", "")
 
     def test_without_tqdm(
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A line that is kept up to date, and wiped off at the end."""
-        monkeypatch.setattr(_progress, "_DELAY", -1.0)
+        monkeypatch.setattr(progress, "_DELAY", -1.0)
         monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-        assert list(_progress.tracked("abc", "work", 3, progress=True)) == ["a", "b", "c"]
+        assert list(tracked("abc", "work", 3, progress=True)) == ["a", "b", "c"]
         written = capsys.readouterr().err
         assert "\rwork: 2 of 3" in written
         assert written.endswith("\r" + " " * len("work: 2 of 3") + "\r")
@@ -453,7 +455,7 @@ class TestProgress:
     ) -> None:
         """Less than a second is not waiting."""
         monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-        list(_progress.tracked("abc", "work", 3, progress=True))
+        list(tracked("abc", "work", 3, progress=True))
         assert capsys.readouterr().err == ""
 
     @pytest.mark.parametrize("widgets", [True, False])
@@ -463,11 +465,11 @@ class TestProgress:
         found = {"ipywidgets": object() if widgets else None}
         monkeypatch.setattr(importlib.util, "find_spec", found.get)
         monkeypatch.setattr(sys, "stderr", io.StringIO())
-        assert _progress.is_seen() == widgets
+        assert is_seen() == widgets
 
     def test_in_a_terminal(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Someone looks at it."""
         monkeypatch.setattr(sys, "stderr", io.StringIO())
-        assert not _progress.is_seen()
+        assert not is_seen()
         monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-        assert _progress.is_seen()
+        assert is_seen()

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import pytest
 
 import vmapguide
-from vmapguide import Diagram, _render
+from vmapguide import Diagram
+from vmapguide._show.tokens import stylesheet
 
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -23,7 +24,7 @@ def array(*shape: int, dtype: Any = jnp.float32) -> jax.ShapeDtypeStruct:
 
 def whole(diagram: Diagram) -> tuple[list[Any], list[Any]]:
     """Return the shapes of arguments and results."""
-    return [b.whole for b in diagram.arguments], [b.whole for b in diagram.results]
+    return [b.shape for b in diagram.arguments], [b.shape for b in diagram.results]
 
 
 def picture(diagram: Diagram) -> ET.Element:
@@ -175,11 +176,13 @@ class TestBlocks:
         f, args, vmap, _, _ = CASES[case]
         diagram = vmapguide.diagram(f, **vmap)(*args)
         for block in (*diagram.arguments, *diagram.results):
-            if block.whole is None:
-                assert block.one is None
+            if block.shape is None:
+                assert block.per_example_shape is None
             else:
-                assert block.one == tuple(s for s in block.whole if isinstance(s, int))
-            assert block.mapped == (block.one != block.whole)
+                assert block.per_example_shape == tuple(
+                    s for s in block.shape if isinstance(s, int)
+                )
+            assert block.mapped == (block.per_example_shape != block.shape)
 
     def test_names(self) -> None:
         """Those of the function's parameters and of the keys."""
@@ -470,7 +473,7 @@ class TestReaders:
         for f, args, vmap, _, _ in (*CASES.values(), (total, (array(9, 9),), {}, None, None)):
             for root in drawings(vmapguide.diagram(f, **vmap)(*args)):
                 used |= {c for e in root.iter() for c in e.get("class", "").split()}
-        ruled = set(re.findall(r"\.(vg-d-\w+)", _render.stylesheet()))
+        ruled = set(re.findall(r"\.(vg-d-\w+)", stylesheet()))
         assert used - ruled == {"vg-d-line", "vg-d-only"}
         assert ruled - used == {f"vg-d-{letter}" for letter in "EFGH"}
 
@@ -500,7 +503,7 @@ class TestReaders:
         diagram = vmapguide.diagram(total)(array(3, 5))
         data = json.loads(json.dumps(diagram.to_dict(), allow_nan=False))
         assert data["schema"] == "vmapguide.diagram/1"
-        assert data["arguments"][0]["whole"] == ["B", 5]
+        assert data["arguments"][0]["shape"] == ["B", 5]
 
 
 class TestErrors:

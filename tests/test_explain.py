@@ -14,8 +14,10 @@ from jax.experimental import pallas as pl
 from jax.sharding import AxisType, PartitionSpec
 
 import vmapguide
-from vmapguide import _jaxpr, _marks, _match
-from vmapguide.explain import Explanation
+from vmapguide._explain import Explanation
+from vmapguide._jaxpr.equality import equal
+from vmapguide._jaxpr.walk import rebuild, walk
+from vmapguide._trace import marks
 
 
 Checked = Callable[..., Explanation]
@@ -162,7 +164,7 @@ NESTED = {
 
 def equations(jaxpr: Any) -> list[Any]:
     """Return the equations of a jaxpr and of those nested in it."""
-    return [eqn for inner in _jaxpr.walk(jaxpr) for eqn in inner.eqns]
+    return [eqn for inner in walk(jaxpr) for eqn in inner.eqns]
 
 
 class TestWhole:
@@ -243,11 +245,11 @@ class TestWhole:
             raise NotImplementedError
 
         f, in_axes, args = PROGRAMS["nested"]
-        monkeypatch.setattr(_marks, "mark", fail)
+        monkeypatch.setattr(marks, "mark", fail)
         explanation = vmapguide.explain(f, in_axes)(*args)
         assert not explanation.complete
-        assert _match.equal(explanation.batched, jax.make_jaxpr(jax.vmap(f, in_axes))(*args))
-        assert _match.equal(explanation.per_example, jax.make_jaxpr(f)(VECTOR, INDEX))
+        assert equal(explanation.batched, jax.make_jaxpr(jax.vmap(f, in_axes))(*args))
+        assert equal(explanation.per_example, jax.make_jaxpr(f)(VECTOR, INDEX))
         assert explanation.steps
         assert {step.kind for step in explanation.steps} == {"unknown"}
         assert not any(step.batched for step in explanation.steps)
@@ -262,7 +264,7 @@ class TestWhole:
 
     def test_one_misfit_costs_itself_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """What comes out otherwise in the marked trace is unknown, and all else is mapped."""
-        mark = _marks.mark
+        mark = marks.mark
 
         def disturb(jaxpr: Any) -> Any:
             def edit(_: int, inner: Any, eqns: list[Any]) -> Any:
@@ -272,14 +274,14 @@ class TestWhole:
                 ]
                 return inner.replace(eqns=other)
 
-            return mark(_jaxpr.rebuild(jaxpr, edit))
+            return mark(rebuild(jaxpr, edit))
 
         def f(x: Any) -> Any:
             y = jnp.exp(x)
             z = jnp.sin(y)
             return lax.cond(z[0] > 0, jnp.tanh, jnp.sin, z) + y
 
-        monkeypatch.setattr(_marks, "mark", disturb)
+        monkeypatch.setattr(marks, "mark", disturb)
         explanation = vmapguide.explain(f)(VECTORS)
         assert not explanation.complete
         kinds = [(step.equation.primitive.name, step.kind) for step in explanation.steps]
@@ -334,8 +336,8 @@ class TestEqual:
         """
         x = jnp.ones(3)
         a, b = (jax.make_jaxpr(f)(x, x) for f in DIFFERENT[difference])
-        assert not _match.equal(a, b)
-        assert not _match.equal(b, a)
+        assert not equal(a, b)
+        assert not equal(b, a)
         assert str(a) != str(b)
 
     def test_another_size_or_type_is_a_difference(self) -> None:
@@ -344,8 +346,8 @@ class TestEqual:
             jax.make_jaxpr(lambda x: x)(jax.ShapeDtypeStruct(shape, dtype))
             for shape, dtype in (((3,), "float32"), ((4,), "float32"), ((3,), "int32"))
         )
-        assert not _match.equal(small, large)
-        assert not _match.equal(small, whole)
+        assert not equal(small, large)
+        assert not equal(small, whole)
 
     @pytest.mark.parametrize("program", PROGRAMS)
     def test_a_trace_equals_the_next_one(self, program: str) -> None:
@@ -353,4 +355,4 @@ class TestEqual:
         f, in_axes, args = PROGRAMS[program]
         a, b = (jax.make_jaxpr(jax.vmap(f, in_axes))(*args) for _ in range(2))
         assert a is not b
-        assert _match.equal(a, b)
+        assert equal(a, b)

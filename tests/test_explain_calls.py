@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 
 import vmapguide
-from vmapguide import _jaxpr, _match
-from vmapguide.explain import Explanation
+from vmapguide._explain import Explanation
+from vmapguide._jaxpr.compat import opened
+from vmapguide._jaxpr.equality import equal
+from vmapguide._jaxpr.walk import without_addresses
 
 
 Checked = Callable[..., Explanation]
@@ -148,7 +150,7 @@ class TestAccepted:
 
         explanation = vmapguide.explain(f, 1)(X.T, scale=V)
         plain = jax.make_jaxpr(jax.vmap(f, 1))(X.T, scale=V)
-        assert _match.equal(explanation.batched, plain)
+        assert equal(explanation.batched, plain)
         data: Any = explanation.to_dict()
         shapes = {a["name"]: list(a["type"]["shape"]) for a in data["batched"]["arguments"]}
         assert shapes == {"x": [4, "B"], "scale": ["B"]}
@@ -163,14 +165,14 @@ class TestAccepted:
 
         explanation = vmapguide.explain(f, (0, None))(X, 3)
         plain = jax.make_jaxpr(jax.vmap(lambda x: f(x, 3)))(X)
-        assert _match.equal(explanation.batched, plain)
+        assert equal(explanation.batched, plain)
         assert [step.kind for step in explanation.steps] == ["same"] * 3
         assert results(explanation) == [["B", 4]]
 
     def test_an_unmapped_number_is_an_argument_where_it_can_be(self, checked: Checked) -> None:
         """A number that is only used as one is traced like any other argument."""
         explanation = checked(lambda n, x: n * x, 3, X, in_axes=(None, 0))
-        assert len(_jaxpr.opened(explanation.batched).invars) == 2
+        assert len(opened(explanation.batched).invars) == 2
 
     @pytest.mark.parametrize("array", [jnp.float32(1.0), np.float32(1.0), np.ones(())])
     def test_an_array_in_if(self, array: Any) -> None:
@@ -299,7 +301,7 @@ class TestRejected:
 
 def _words(error: BaseException) -> str:
     """Return an error's message without what differs from one trace to the next."""
-    text = re.sub(r"(JitTracer|BatchTracer|Tracer)[^\n]*", "", _jaxpr.without_addresses(error))
+    text = re.sub(r"(JitTracer|BatchTracer|Tracer)[^\n]*", "", without_addresses(error))
     return re.sub(r"traced array with shape.*", "", text)
 
 
@@ -359,8 +361,8 @@ class TestValue:
         """Both are what JAX makes, and the steps hold their very equations."""
         explanation = vmapguide.explain(cube)(X)
         assert str(explanation.per_example) == str(jax.make_jaxpr(cube)(X[0]))
-        assert explanation.steps[0].equation is _jaxpr.opened(explanation.per_example).eqns[0]
-        last = _jaxpr.opened(explanation.batched).eqns[-1]
+        assert explanation.steps[0].equation is opened(explanation.per_example).eqns[0]
+        last = opened(explanation.batched).eqns[-1]
         assert explanation.steps[-1].batched[-1] is last
 
     @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from jax.experimental import sparse
 from jax.interpreters import batching
 
 import vmapguide
-from vmapguide.explain import Explanation
+from vmapguide._explain import Explanation
 
 
 @jax.tree_util.register_dataclass

@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from vmapguide.__main__ import UsageError, argument, main
+from vmapguide._cli.inputs import UsageError, argument
+from vmapguide._cli.main import main
 
 
 MODEL = """

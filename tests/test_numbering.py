@@ -14,8 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jax import lax
 
-from vmapguide import _align, _hlo, _jaxpr, _match
-from vmapguide._numbering import New, Numbering, View
+from vmapguide._jaxpr.alignment import align, flat
+from vmapguide._jaxpr.compat import opened
+from vmapguide._jaxpr.equality import equal
+from vmapguide._jaxpr.value_numbering import New, Numbering, View
+from vmapguide._measure import xla
 
 
 S = jnp.arange(9.0).reshape(3, 3)
@@ -26,12 +29,12 @@ V = jnp.arange(3.0)
 
 def same(f: Callable[..., Any], g: Callable[..., Any], *args: Any) -> bool:
     """Say whether two functions have the same jaxpr."""
-    return _align.align(*(_align.flat(jax.make_jaxpr(h)(*args)) for h in (f, g))).same
+    return align(*(flat(jax.make_jaxpr(h)(*args)) for h in (f, g))).same
 
 
 def relations(f: Callable[..., Any], g: Callable[..., Any], *args: Any) -> list[str] | None:
     """Return the relations of the steps of two functions that do work, None if declined."""
-    aligned = _align.align(*(_align.flat(jax.make_jaxpr(h)(*args)) for h in (f, g)))
+    aligned = align(*(flat(jax.make_jaxpr(h)(*args)) for h in (f, g)))
     if aligned.pairs is None:
         return None
     return [pair.relation for pair in aligned.pairs if not pair.is_layout]
@@ -398,7 +401,7 @@ class TestLayout:
     def test_nested(self) -> None:
         """What is in a loop is aligned, too, if the loops are not the same."""
         f, g = scan(lambda c, x: jnp.sin(c) + x), scan(lambda c, x: jnp.sin(c) * x)
-        aligned = _align.align(*(_align.flat(jax.make_jaxpr(h)(S)) for h in (f, g)))
+        aligned = align(*(flat(jax.make_jaxpr(h)(S)) for h in (f, g)))
         assert aligned.pairs is not None
         inner = [(pair.relation, pair.depth) for pair in aligned.pairs]
         assert inner == [("differs", 0), ("same", 1), ("left", 1), ("right", 1)]
@@ -484,7 +487,7 @@ def _apply(kind: int, one: Any, other: Any, axis: int) -> Any:  # noqa: C901, PL
 
 def evaluated(jaxpr: Any, args: tuple[Any, ...]) -> list[list[Any]]:
     """Return the results of each equation of a flat jaxpr."""
-    inner = _jaxpr.opened(jaxpr)
+    inner = opened(jaxpr)
     known: dict[Any, Any] = dict(zip(inner.invars, args, strict=True))
     known |= zip(inner.constvars, jaxpr.consts, strict=True)
     made = []
@@ -517,7 +520,7 @@ def test_equal_numbers_are_equal_values(steps: list[Step]) -> None:
     # Integers: whatever is the same by construction is equal to the last bit.
     x = jnp.array([[3, -1, 4], [1, -5, 9], [2, 6, -5]])
     y = jnp.array([[-7, 2, 8], [1, 8, -2], [8, 4, 5]])
-    jaxpr = _align.flat(jax.make_jaxpr(program(steps))(x, y))
+    jaxpr = flat(jax.make_jaxpr(program(steps))(x, y))
     rows, _ = Numbering().read(jaxpr)
     strict: dict[int, Any] = {}
     bases: dict[int, Any] = {}
@@ -547,13 +550,13 @@ def test_paired_steps_have_equal_values(
         jnp.array([[-7, 2, 8], [1, 8, -2], [8, 4, 5]]),
     )
     changed = [(s[0], s[1], *others.get(i, s[2:])) for i, s in enumerate(steps)]
-    jaxprs = [_align.flat(jax.make_jaxpr(program(s))(*args)) for s in (steps, changed)]
+    jaxprs = [flat(jax.make_jaxpr(program(s))(*args)) for s in (steps, changed)]
     made = {
         id(eqn): values
         for jaxpr in jaxprs
-        for eqn, values in zip(_jaxpr.opened(jaxpr).eqns, evaluated(jaxpr, args), strict=True)
+        for eqn, values in zip(opened(jaxpr).eqns, evaluated(jaxpr, args), strict=True)
     }
-    aligned = _align.align(*jaxprs)
+    aligned = align(*jaxprs)
     for pair in aligned.pairs or ():
         if pair.relation in ("same", "layout") and pair.depth == 0:
             for one, other in zip(made[id(pair.left)], made[id(pair.right)], strict=True):
@@ -575,16 +578,14 @@ def test_paired_steps_have_equal_values(
 def test_aligned_programs(steps: list[Step], other: list[Step], cut: int) -> None:
     """Of two programs with a common start, the start is paired, and the same ones are the same."""
     x, y = jnp.ones((3, 3), int), 2 * jnp.ones((3, 3), int)
-    jaxprs = [
-        _align.flat(jax.make_jaxpr(program(s))(x, y)) for s in (steps, steps[:cut] + other[cut:])
-    ]
-    aligned = _align.align(*jaxprs)
-    assert aligned.same or not _match.equal(*jaxprs)
+    jaxprs = [flat(jax.make_jaxpr(program(s))(x, y)) for s in (steps, steps[:cut] + other[cut:])]
+    aligned = align(*jaxprs)
+    assert aligned.same or not equal(*jaxprs)
     for side, jaxpr in zip(("left", "right"), jaxprs, strict=True):
         shown = [getattr(pair, side) for pair in aligned.pairs or () if pair.depth == 0]
         if aligned.pairs is not None:
-            assert [eqn for eqn in shown if eqn] == list(_jaxpr.opened(jaxpr).eqns)
-    assert _align.align(jaxprs[0], jaxprs[0]).same
+            assert [eqn for eqn in shown if eqn] == list(opened(jaxpr).eqns)
+    assert align(jaxprs[0], jaxprs[0]).same
 
 
 # -- Compiled programs -----------------------------------------------------------
@@ -654,7 +655,7 @@ class TestHlo:
 
     def text(self, f: Callable[..., Any], *args: Any) -> str:
         """Return the normalised text of a compiled function."""
-        return _hlo.compiled(f, args, {}).text
+        return xla.compiled(f, args, {}).text
 
     def test_the_program_is_left(self) -> None:
         """What is cut off are the tables in front of it."""
@@ -679,7 +680,7 @@ class TestHlo:
 
     def test_a_text(self) -> None:
         """Tables, places and settings are gone; what a library is called with is not."""
-        assert _hlo.normalised(PRINTED) == NORMALISED
+        assert xla.normalised(PRINTED) == NORMALISED
 
     def test_arguments_have_places(self) -> None:
         """The first of two is not the second, though the other one is not used."""
@@ -699,9 +700,9 @@ class TestHlo:
     def test_what_is_left_out_is_known(self, case: str) -> None:
         """The values of large constants, and which function is called back."""
         f, x, incomplete = INCOMPLETE[case]
-        assert _hlo.compiled(f, (x,), {}).incomplete == incomplete
+        assert xla.compiled(f, (x,), {}).incomplete == incomplete
 
     def test_something_else(self) -> None:
         """A text that is not understood is not compared."""
         with pytest.raises(ValueError, match="does not look like HLO"):
-            _hlo.normalised("module @jit_f {}")
+            xla.normalised("module @jit_f {}")

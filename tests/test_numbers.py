@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from vmapguide import LeafResult
-from vmapguide._numbers import compare_leaves, compare_trees, number, summary, to_dict
+from vmapguide._measure.agreement import compare_leaves, compare_trees
+from vmapguide._show.agreement import number, summary
 
 
 EPSILON = 2.0**-23  # Of float32.
@@ -269,12 +270,12 @@ class TestSummary:
 )
 def test_plain_data(pair: tuple[Any, Any]) -> None:
     """JSON knows neither NaN nor complex numbers; they are text."""
-    assert json.loads(json.dumps(to_dict(compared(*pair)), allow_nan=False))["same"] is False
+    assert json.loads(json.dumps(compared(*pair).to_dict(), allow_nan=False))["same"] is False
 
 
 def test_plain_data_keeps_the_fields() -> None:
     """Numbers stay numbers; a tolerance without an end is text, too."""
-    data = to_dict(compared(jnp.zeros(2), jnp.array([0.0, 0.5]), atol=math.inf, rtol=0.25))
+    data = compared(jnp.zeros(2), jnp.array([0.0, 0.5]), atol=math.inf, rtol=0.25).to_dict()
     assert json.loads(json.dumps(data, allow_nan=False)) == {
         "path": "",
         "expected_type": "float32[2]",

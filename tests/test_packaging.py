@@ -22,9 +22,14 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 OPTIONAL = {
     "lexer.py": {"pygments"},
     "sphinx.py": {"docutils", "sphinx"},
-    "benchmark.py": {"matplotlib"},
-    "_progress.py": {"tqdm"},
+    "_benchmark.py": {"matplotlib"},
+    "_measure/progress.py": {"tqdm"},
 }
+
+
+def inside(path: Path) -> str:
+    """Return the place of a module inside the package."""
+    return path.relative_to(ROOT / "src" / "vmapguide").as_posix()
 
 
 def imported(path: Path) -> set[str]:
@@ -38,17 +43,17 @@ def imported(path: Path) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", SOURCES, ids=inside)
 def test_nothing_private_of_jax_is_used(path: Path) -> None:
     """The package stands on what JAX documents."""
     assert "jax._src" not in path.read_text("utf-8")
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", SOURCES, ids=inside)
 def test_only_jax_and_numpy_are_imported(path: Path) -> None:
     """The package needs no more than it says it needs."""
     roots = {name.partition(".")[0] for name in imported(path)}
-    allowed = {"jax", "numpy", "vmapguide"} | OPTIONAL.get(path.name, set())
+    allowed = {"jax", "numpy", "vmapguide"} | OPTIONAL.get(inside(path), set())
     assert roots - set(sys.stdlib_module_names) <= allowed
 
 

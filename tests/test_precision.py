@@ -11,7 +11,8 @@ import rounding_device
 from jax import lax
 
 import vmapguide
-from vmapguide import Check, _precision
+from vmapguide import Check
+from vmapguide._measure import precision
 
 
 W = jax.random.normal(jax.random.key(0), (96, 128))
@@ -166,14 +167,14 @@ class TestAsking:
     """The device is asked for its precision by a product."""
 
     @pytest.mark.cpu_only
-    @pytest.mark.parametrize("precision", [None, lax.Precision.DEFAULT, lax.Precision.HIGHEST])
-    def test_a_cpu_has_all_digits(self, precision: Any) -> None:
+    @pytest.mark.parametrize("asked", [None, lax.Precision.DEFAULT, lax.Precision.HIGHEST])
+    def test_a_cpu_has_all_digits(self, asked: Any) -> None:
         """XLA's products on a CPU are exact, whatever precision is asked for."""
-        assert _precision.of_products("float32", precision) == 0
+        assert precision.of_products("float32", asked) == 0
 
     def test_all_digits_everywhere(self) -> None:
         """That is what the highest precision says."""
-        assert _precision.of_products("float32", lax.Precision.HIGHEST) < 2.0**-16
+        assert precision.of_products("float32", lax.Precision.HIGHEST) < 2.0**-16
 
     @pytest.mark.parametrize(("bits", "epsilon"), [(10, 2.0**-10), (7, 2.0**-7)])
     def test_what_is_measured(
@@ -186,7 +187,7 @@ class TestAsking:
             return lax.reduce_precision(a, 8, bits) @ b
 
         monkeypatch.setattr(lax, "dot", rounded)
-        assert _precision.of_products.__wrapped__("float32", None) == epsilon
+        assert precision.of_products.__wrapped__("float32", None) == epsilon
 
     @pytest.mark.parametrize(
         "f",
@@ -195,15 +196,15 @@ class TestAsking:
     )
     def test_what_has_no_fewer_digits(self, f: Callable[..., Any]) -> None:
         """No product, or one of a dtype that the device computes with."""
-        assert _precision.of_program(jax.make_jaxpr(f)(X[0])) == 0
+        assert precision.of_program(jax.make_jaxpr(f)(X[0])) == 0
 
     @pytest.mark.usefixtures("tf32")
     def test_exact_products(self) -> None:
         """What stands for a product is the same product of the highest precision."""
         (eqn,) = jax.make_jaxpr(jnp.dot)(W, X.T).eqns
-        exact = _precision.exactly(eqn)
+        exact = precision.exactly(eqn)
         assert exact is not None
         (product,) = exact.eqns
         assert product.primitive is eqn.primitive
         assert set(product.params["precision"]) == {lax.Precision.HIGHEST}
-        assert _precision.exactly(product) is None
+        assert precision.exactly(product) is None

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from jax import lax
 from jax._src.internal_test_util import test_harnesses
-from jax.extend.core import primitives
+from jax.extend.core import primitives as jax_primitives
 
 import vmapguide
-from vmapguide import _flops, _jaxpr, _primitives
+from vmapguide._jaxpr import primitives
+from vmapguide._jaxpr.walk import count_primitives, nested, walk
+from vmapguide._measure import flops
 
 
 HARNESSES = {harness.group_name: harness for harness in test_harnesses.all_harnesses}
@@ -39,7 +41,7 @@ LOOKED_THROUGH = {"broadcast_in_dim", "copy", "copy_p", "reshape", "squeeze", "t
 
 def equations(jaxpr: Any) -> Iterator[jec.JaxprEqn]:
     """Yield every equation of a program, nested ones included."""
-    for inner in _jaxpr.walk(jaxpr):
+    for inner in walk(jaxpr):
         yield from inner.eqns
 
 
@@ -48,26 +50,28 @@ def test_every_primitive_of_jaxs_test_calls_has_a_row() -> None:
     unknown = set()
     for harness in HARNESSES.values():
         args = harness.dyn_args_maker(np.random.RandomState(0))
-        names = _jaxpr.count_primitives(jax.make_jaxpr(harness.dyn_fun)(*args))
-        unknown |= names.keys() - _primitives.PRIMITIVES.keys()
+        names = count_primitives(jax.make_jaxpr(harness.dyn_fun)(*args))
+        unknown |= names.keys() - primitives.PRIMITIVES.keys()
     assert not unknown
 
 
 def test_every_primitive_that_jax_exports_has_a_row() -> None:
     """So has what `jax.extend` names."""
-    exported = (getattr(primitives, name) for name in dir(primitives) if name.endswith("_p"))
-    assert not {primitive.name for primitive in exported} - _primitives.PRIMITIVES.keys()
+    exported = (
+        getattr(jax_primitives, name) for name in dir(jax_primitives) if name.endswith("_p")
+    )
+    assert not {primitive.name for primitive in exported} - primitives.PRIMITIVES.keys()
 
 
 def test_formulas_are_those_of_the_table() -> None:
     """Each row that says `rule` has a formula, and no other has one."""
-    said = {name for name, row in _primitives.PRIMITIVES.items() if row.work == "rule"}
-    assert said == _flops.RULES.keys()
+    said = {name for name, row in primitives.PRIMITIVES.items() if row.work == "rule"}
+    assert said == flops.RULES.keys()
 
 
 def test_rows_agree_with_themselves() -> None:
     """What costs something for each element is elementwise; only such operations commute."""
-    for name, row in _primitives.PRIMITIVES.items():
+    for name, row in primitives.PRIMITIVES.items():
         assert row.elementwise or row.work not in ("arithmetic", "transcendental"), name
         assert row.elementwise or not row.commutative, name
         assert not (row.elementwise and row.reduction), name
@@ -75,7 +79,7 @@ def test_rows_agree_with_themselves() -> None:
 
 def test_what_is_not_in_the_table_is_unknown() -> None:
     """Nothing is claimed of a primitive that JAX may have tomorrow."""
-    assert _primitives.traits("no such primitive") == _primitives.Traits()
+    assert primitives.traits("no such primitive") == primitives.Traits()
 
 
 def shuffled(eqn: jec.JaxprEqn, leaves: list[Any]) -> tuple[Any, Any] | None:
@@ -108,7 +112,7 @@ def elementwise_by_trial(f: Callable[..., Any], args: Any, found: dict[str, bool
             hasattr(t, "dtype") and not jnp.issubdtype(t.dtype, jax.dtypes.extended) for t in types
         )
         is_tried = len(eqn.outvars) == 1 and plain and types and not eqn.effects
-        if not is_tried or any(True for _ in _jaxpr.nested(eqn)):
+        if not is_tried or any(True for _ in nested(eqn)):
             continue
         leaves = [
             atom.val
@@ -167,9 +171,9 @@ class TestElementwise:
         assert trials.keys() >= OTHERS.keys()
 
 
-def row(name: str) -> _primitives.Traits:
+def row(name: str) -> primitives.Traits:
     """Return the row of a primitive."""
-    return _primitives.traits(name)
+    return primitives.traits(name)
 
 
 # Of each two, one moves axes before the operation, and the other after it.

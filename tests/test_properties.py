@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import vmapguide
-from vmapguide import _jaxpr
-from vmapguide.explain import Explanation
+from vmapguide._explain import Explanation
+from vmapguide._jaxpr.walk import count_primitives
 
 
 Checked = Callable[..., Explanation]
@@ -293,7 +293,7 @@ def test_the_programs_are_varied() -> None:
     for step in range(len(ALL) + 1):
         for choices in numbers:
             explanation = vmapguide.explain(program([(step, choices)]))(x)
-            found |= set(_jaxpr.count_primitives(explanation.per_example))
+            found |= set(count_primitives(explanation.per_example))
     assert {"cond", "while", "scan", "jit", "dot_general", "concatenate", "sort"} <= found
     assert {"custom_vjp_call", "exp"} <= found
     assert {"cumsum", "reduce_sum", "transpose", "reshape", "slice", "dynamic_slice"} <= found

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax.scipy.special import betainc
 
-from vmapguide import _ratios
+from vmapguide._measure import ratios
 
 
 RUNS = 400
@@ -21,13 +21,13 @@ def test_student(degrees: int) -> None:
     """The probabilities are those of the incomplete beta function, the quantile is the table's."""
     for t in (0.0, 0.5, 2.0, 30.0):
         outside = betainc(degrees / 2, 0.5, degrees / (degrees + t**2))
-        assert _ratios.student_within(t, degrees) == pytest.approx(1 - float(outside), abs=1e-5)
-    assert _ratios.student_quantile(degrees) == pytest.approx(QUANTILES[degrees], abs=6e-4)
+        assert ratios.student_within(t, degrees) == pytest.approx(1 - float(outside), abs=1e-5)
+    assert ratios.student_quantile(degrees) == pytest.approx(QUANTILES[degrees], abs=6e-4)
 
 
 def test_equal_ratios() -> None:
     """Where every round says the same there is no doubt."""
-    assert _ratios.interval([2.0, 4.0, 8.0], [1.0, 2.0, 4.0]) == pytest.approx((2.0, 2.0))
+    assert ratios.interval([2.0, 4.0, 8.0], [1.0, 2.0, 4.0]) == pytest.approx((2.0, 2.0))
 
 
 def test_few_rounds() -> None:
@@ -35,27 +35,27 @@ def test_few_rounds() -> None:
     logs = [0.1, 0.2, 0.4]
     mean, error = np.mean(logs), np.std(logs, ddof=1) / math.sqrt(3)
     expected = [math.exp(mean + sign * QUANTILES[2] * error) for sign in (-1, 1)]
-    found = _ratios.interval([math.exp(log) for log in logs], [1.0] * 3)
+    found = ratios.interval([math.exp(log) for log in logs], [1.0] * 3)
     assert found == pytest.approx(expected, rel=1e-4)
 
 
 def test_one_round() -> None:
     """Nothing is known."""
-    assert not _ratios.are_told_apart(_ratios.interval([99.0], [1.0]))
+    assert not ratios.are_told_apart(ratios.interval([99.0], [1.0]))
 
 
 def test_an_interrupted_sample_does_not_matter() -> None:
     """A fifth of the rounds may be off by any factor."""
     quiet = [1.0, 1.01, 1.02, 0.99, 0.98, 1.0, 1.01, 0.99, 1.0, 1.0]
     disturbed = [*quiet[:-2], 1e3, 1e6]
-    low, high = _ratios.interval(disturbed, [1.0] * 10)
+    low, high = ratios.interval(disturbed, [1.0] * 10)
     assert 0.9 < low < 1 < high < 1.2
 
 
 def test_a_clock_that_does_not_move() -> None:
     """No time is no reason to fail."""
-    assert _ratios.interval([0.0, 0.0], [0.0, 0.0]) == (1.0, 1.0)
-    assert _ratios.are_told_apart(_ratios.interval([1.0, 1.0], [0.0, 0.0]))
+    assert ratios.interval([0.0, 0.0], [0.0, 0.0]) == (1.0, 1.0)
+    assert ratios.are_told_apart(ratios.interval([1.0, 1.0], [0.0, 0.0]))
 
 
 def simulated(random: np.random.Generator, rounds: int) -> list[float]:
@@ -70,9 +70,7 @@ def test_equal_functions_are_hardly_ever_told_apart(rounds: int) -> None:
     """In at most 5 of 100 runs, however few or many rounds there are."""
     random = np.random.default_rng(rounds)
     apart = sum(
-        _ratios.are_told_apart(
-            _ratios.interval(simulated(random, rounds), simulated(random, rounds))
-        )
+        ratios.are_told_apart(ratios.interval(simulated(random, rounds), simulated(random, rounds)))
         for _ in range(RUNS)
     )
     assert apart <= 0.05 * RUNS
@@ -83,8 +81,8 @@ def test_other_functions_are_mostly_told_apart(rounds: int, factor: float) -> No
     """The mark is not there always."""
     random = np.random.default_rng(rounds)
     apart = sum(
-        _ratios.are_told_apart(
-            _ratios.interval(
+        ratios.are_told_apart(
+            ratios.interval(
                 [factor * sample for sample in simulated(random, rounds)],
                 simulated(random, rounds),
             )
@@ -96,7 +94,7 @@ def test_other_functions_are_mostly_told_apart(rounds: int, factor: float) -> No
 
 def test_less_than_the_margin_is_never_told() -> None:
     """However sure it is: one program differs from itself by that much."""
-    assert not _ratios.are_told_apart((1.03, 1.04))
-    assert not _ratios.are_told_apart((0.5, 0.96))
-    assert _ratios.are_told_apart((1.06, 1.07))
-    assert _ratios.are_told_apart((0.5, 0.9))
+    assert not ratios.are_told_apart((1.03, 1.04))
+    assert not ratios.are_told_apart((0.5, 0.96))
+    assert ratios.are_told_apart((1.06, 1.07))
+    assert ratios.are_told_apart((0.5, 0.9))

@@ -9,10 +9,12 @@ import jax.numpy as jnp
 import pytest
 
 import vmapguide
-from vmapguide import _program, _render, _view_text
+from vmapguide._data import Equation, Literal, Param, Program, Type, Variable
+from vmapguide._show.explanation_text import coloured
+from vmapguide._show.tokens import layout, listing_html, listing_text
 
 
-F32 = _program.Type("f32", (2,))
+F32 = Type("f32", (2,))
 
 
 class Tree(html.parser.HTMLParser):
@@ -81,21 +83,21 @@ def test_shortened_parameters_keep_their_full_text() -> None:
 @pytest.mark.parametrize("evil", ["<script>alert(1)</script>", '"><img src=x onerror=1>', "a&b;"])
 def test_everything_named_by_a_user_is_escaped(evil: str) -> None:
     """Function names, parameter texts and variable names cannot break out of the page."""
-    program = _program.Program(
+    program = Program(
         name=evil,
         constants=(),
-        arguments=(_program.Variable(evil, F32),),
+        arguments=(Variable(evil, F32),),
         equations=(
-            _program.Equation(
+            Equation(
                 primitive=evil,
-                params=(_program.Param(evil, evil), _program.Param("long", evil * 12)),
-                inputs=(_program.Literal(evil), _program.Variable(evil, F32)),
-                outputs=(_program.Variable(evil, _program.Type(evil, ("B", evil))),),
+                params=(Param(evil, evil), Param("long", evil * 12)),
+                inputs=(Literal(evil), Variable(evil, F32)),
+                outputs=(Variable(evil, Type(evil, ("B", evil))),),
             ),
         ),
-        results=(_program.Variable(evil, F32),),
+        results=(Variable(evil, F32),),
     )
-    source = _render.listing_html(_render.layout(program), label=evil)
+    source = listing_html(layout(program), label=evil)
     tree = Tree(source)
     assert {"style", "div", "span", "details", "summary"} == {tag for tag, _ in tree.tags}
     assert evil in tree.text
@@ -110,22 +112,18 @@ def test_names_from_python_are_escaped() -> None:
 
 def test_named_axes_are_marked() -> None:
     """An axis with a name has its own kind of token; the rest of the type has not."""
-    program = _program.Program(
-        "f", (), (_program.Variable("x", _program.Type("f32", (2, "B"))),), (), ()
-    )
-    lines = _render.layout(program)
-    assert _render.text(lines, 80) == "{ lambda ; x:f32[2,B]. let\n  in () }"
-    assert re.findall(r'class="vg-axis vg-axis-B">(\w+)<', _render.listing_html(lines, "f")) == [
-        "B"
-    ]
+    program = Program("f", (), (Variable("x", Type("f32", (2, "B"))),), (), ())
+    lines = layout(program)
+    assert listing_text(lines, 80) == "{ lambda ; x:f32[2,B]. let\n  in () }"
+    assert re.findall(r'class="vg-axis vg-axis-B">(\w+)<', listing_html(lines, "f")) == ["B"]
 
 
 def test_a_shared_program_is_named_the_second_time() -> None:
     """What has been written out above is not written again."""
-    inner = _program.Program("inner", (), (_program.Variable("y", F32),), (), ())
-    call = _program.Equation("jit", (_program.Param("jaxpr", programs=(inner,)),), (), ())
-    outer = _program.Program("outer", (), (), (call, call), ())
-    text = _render.text(_render.layout(outer), 80)
+    inner = Program("inner", (), (Variable("y", F32),), (), ())
+    call = Equation("jit", (Param("jaxpr", programs=(inner,)),), (), ())
+    outer = Program("outer", (), (), (call, call), ())
+    text = listing_text(layout(outer), 80)
     assert text.count("lambda ; y") == 1
     assert text.count("{ as above: inner }") == 1
 
@@ -148,5 +146,5 @@ def test_a_line_of_many_equations_is_folded() -> None:
 def test_lines_of_code_are_bold_and_numbers_in_equations_are_not() -> None:
     """On a terminal a line of code stands out, whether or not its number fills the margin."""
     text = "9   x = f(\n10  y)\n 9  z\n    a:f32[B] = while[…] b c\n      0   d:f32[B] = e"
-    bold = [line for line in _view_text.coloured(text).split("\n") if line.startswith("\x1b[1m")]
+    bold = [line for line in coloured(text).split("\n") if line.startswith("\x1b[1m")]
     assert [re.sub(r"\x1b\[\d+m", "", line) for line in bold] == ["9   x = f(", "10  y)", " 9  z"]

@@ -5,9 +5,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from vmapguide import _report
-from vmapguide._render import Token
-from vmapguide._report import Report, Row, Table, Verdict
+from vmapguide._show.report import Report, Row, Table, Verdict, report_html, report_text
+from vmapguide._show.tokens import Token
 
 
 LONG = "what is said here is longer than any line that it may stand on, " * 4
@@ -39,7 +38,7 @@ class TestText:
 
     def test_all_is_said(self) -> None:
         """Title, call, answers, cells, notes."""
-        text = _report.text(REPORT, 100)
+        text = report_text(REPORT, 100)
         for part in ("title f   x: float32[3]", "= same numbers   yes: all", "≠ same jaxpr", "? q"):
             assert part in text
         assert "a caption" in text
@@ -48,13 +47,13 @@ class TestText:
     @pytest.mark.parametrize("width", [40, 60, 100, 200])
     def test_width(self, width: int) -> None:
         """No line is wider than it may be, and none ends in spaces."""
-        lines = _report.text(REPORT, width).split("\n")
+        lines = report_text(REPORT, width).split("\n")
         assert max(map(len, lines)) <= width
         assert lines == [line.rstrip() for line in lines]
 
     def test_columns(self) -> None:
         """Numbers are aligned on the right, texts on the left."""
-        lines = _report.text(Report("t", tables=(TABLE,)), 80).split("\n")
+        lines = report_text(Report("t", tables=(TABLE,)), 80).split("\n")
         assert lines[3:] == [
             "  line      FLOPs   share",
             "  first     1,234   90%",
@@ -64,7 +63,7 @@ class TestText:
     def test_answers_hang(self) -> None:
         """What is behind an answer stands below its beginning; questions are equally wide."""
         verdicts = (Verdict("no", "ab", "one two three four five"), Verdict("yes", "abcd"))
-        lines = _report.text(Report("t", verdicts=verdicts), 32).split("\n")
+        lines = report_text(Report("t", verdicts=verdicts), 32).split("\n")
         assert lines[2:] == [
             "  ≠ ab     no: one two three",
             "           four five",
@@ -74,18 +73,18 @@ class TestText:
     def test_no_head(self) -> None:
         """A table without titles has no line for them; a cell may be empty."""
         table = Table(("", ""), (Row(("a", "")), Row(("", "b"))))
-        assert _report.text(Report("t", tables=(table,)), 80).split("\n")[2:] == ["  a", "      b"]
+        assert report_text(Report("t", tables=(table,)), 80).split("\n")[2:] == ["  a", "      b"]
 
     def test_only_a_title(self) -> None:
         """What is not there leaves no empty line."""
-        assert _report.text(Report("t"), 80) == "t"
-        assert _report.text(Report("t", notes=("n",)), 80) == "t\n\nn"
+        assert report_text(Report("t"), 80) == "t"
+        assert report_text(Report("t", notes=("n",)), 80) == "t\n\nn"
 
     def test_numbers_in_a_narrow_table(self) -> None:
         """The text gives way, and every number stays on the right of its column."""
         rows = (Row(("some words that are long", "7")), Row(("b", "1,234")))
         table = Table(("what", "count"), rows, frozenset({1}))
-        lines = _report.text(Report("t", tables=(table,)), 26).split("\n")
+        lines = report_text(Report("t", tables=(table,)), 26).split("\n")
         assert lines[2:] == [
             "  what               count",
             "  some words that        7",
@@ -96,20 +95,20 @@ class TestText:
     def test_indentation_is_kept(self) -> None:
         """A cell that is broken hangs below its own beginning."""
         table = Table(("",), (Row(("  one two three four",)),))
-        lines = _report.text(Report("t", tables=(table,)), 20).split("\n")
+        lines = report_text(Report("t", tables=(table,)), 20).split("\n")
         assert lines[2:] == ["    one two three", "      four"]
 
     def test_a_word_that_is_too_long(self) -> None:
         """It is broken, not let out."""
         table = Table(("",), (Row(("x" * 95,)),))
-        lines = _report.text(Report("t", tables=(table,)), 42).split("\n")
+        lines = report_text(Report("t", tables=(table,)), 42).split("\n")
         assert max(map(len, lines)) <= 42
         assert "".join(lines).count("x") == 95
 
     def test_a_wide_cell_gives_way(self) -> None:
         """The widest column is broken, the others stay whole."""
         table = Table(("", ""), (Row((LONG, "short")),))
-        lines = _report.text(Report("t", tables=(table,)), 60).split("\n")
+        lines = report_text(Report("t", tables=(table,)), 60).split("\n")
         assert lines[2].endswith("short")
         assert "".join(lines[2:]).count("what") == 4
 
@@ -138,7 +137,7 @@ class TestHtml:
 
     def test_it_is_well_formed_and_brings_its_style(self) -> None:
         """Every tag is closed; the stylesheet and the script are there, once."""
-        html = _report.html(REPORT)
+        html = report_html(REPORT)
         tags = Tags()
         tags.feed(html)
         assert tags.open == []
@@ -148,7 +147,7 @@ class TestHtml:
 
     def test_answers_have_signs_and_words(self) -> None:
         """None is told by its colour alone."""
-        html = _report.html(REPORT)
+        html = report_html(REPORT)
         assert re.findall(r'aria-hidden="true">(.)</span>', html) == ["=", "≠", "?"]
         for word in ("yes", "no", "unknown"):
             assert re.search(rf"<span>{word}[:<]", html)
@@ -157,31 +156,31 @@ class TestHtml:
         """Names and keys of the user's are text, wherever they stand."""
         table = Table((HOSTILE,), (Row((HOSTILE,)), Row(((Token(HOSTILE),),))), caption=HOSTILE)
         report = Report(HOSTILE, HOSTILE, (Verdict("no", HOSTILE, HOSTILE),), (table,), (HOSTILE,))
-        html = _report.html(report)
+        html = report_html(report)
         assert "<script>alert" not in html
         # Title, call, question, reason, the label, caption, head, two cells, note.
         assert html.count("&lt;script&gt;alert(&#x27;&amp;&#x27;)") == 10
 
     def test_a_label_does_not_end_early(self) -> None:
         """A quotation mark in a title stays inside its attribute."""
-        html = _report.html(Report('a" onfocus="b', tables=(TABLE,)))
+        html = report_html(Report('a" onfocus="b', tables=(TABLE,)))
         assert 'onfocus="' not in html
         assert 'aria-label="a&quot; onfocus=&quot;b"' in html
 
     def test_it_is_self_contained(self) -> None:
         """Nothing is loaded from anywhere."""
-        html = _report.html(REPORT)
+        html = report_html(REPORT)
         assert not re.findall(r"https?://(?!www\.w3\.org/)|\bsrc=|\bhref=|@import|url\(", html)
 
     def test_nothing_is_left_empty(self) -> None:
         """A list, a head or a caption that has nothing in it is not there."""
-        html = _report.html(Report("t", tables=(Table(("",), (Row(("a",)),)),)))
+        html = report_html(Report("t", tables=(Table(("",), (Row(("a",)),)),)))
         for tag in ("<ul", "<thead", "<caption", "vg-foot"):
             assert tag not in html.partition("</style>")[2]
 
     def test_numbers_are_on_the_right(self) -> None:
         """In the head and in every row, in their columns alone."""
-        html = _report.html(Report("t", tables=(TABLE,))).partition("</style>")[2]
+        html = report_html(Report("t", tables=(TABLE,))).partition("</style>")[2]
         assert html.count('class="vg-right"') == 3
         assert 'class="vg-right">1,234</td>' in html
         assert 'class="vg-right">FLOPs</th>' in html

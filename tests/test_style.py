@@ -5,13 +5,13 @@ import re
 
 import pytest
 
-from vmapguide import _render
+from vmapguide._show.tokens import stylesheet
 
 
 COLOURS = {
     name: {"light": light, "dark": dark}
     for name, light, dark in re.findall(
-        r"--vg-([\w-]+): light-dark\((#\w{6}), (#\w{6})\)", _render.stylesheet()
+        r"--vg-([\w-]+): light-dark\((#\w{6}), (#\w{6})\)", stylesheet()
     )
 }
 PAPERS = ("paper", "panel", "hover")
@@ -55,5 +55,5 @@ def test_the_batch_axis_has_its_colour_to_itself() -> None:
 
 def test_every_colour_is_named_once() -> None:
     """Colours stand among the properties on top, not in the rules."""
-    rules = re.sub(r"--vg-[\w-]+:[^;]*;", "", _render.stylesheet())
+    rules = re.sub(r"--vg-[\w-]+:[^;]*;", "", stylesheet())
     assert not re.findall(r"#[0-9a-fA-F]{3,8}\b|rgba?\(|hsla?\(", rules)

@@ -16,7 +16,7 @@ from sphinx.config import Config
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
 import vmapguide
-from vmapguide import _render
+from vmapguide._show.tokens import script_element, style_element
 from vmapguide.lexer import JaxprLexer
 
 
@@ -31,7 +31,7 @@ class ShareStylesheet(SphinxPostTransform):
         for node in list(self.document.findall(nodes.raw)):
             if "html" in node["format"].split():
                 text = node.astext()
-                for element in (_render.style_element(), _render.script_element()):
+                for element in (style_element(), script_element()):
                     text = text.replace(element, "")
                 node.replace_self(nodes.raw(node.rawsource, text, **node.attributes))
 

@@ -22,13 +22,18 @@ import numpy as np
 import pytest
 from jax._src.internal_test_util import test_harnesses
 
-from vmapguide import _axes, _call, _jaxpr, _match, _sourcemap
+from vmapguide._jaxpr.compat import opened
+from vmapguide._jaxpr.equality import equal
+from vmapguide._jaxpr.walk import count_primitives, nested, walk
+from vmapguide._trace.batch_axes import Axes, find_axes
+from vmapguide._trace.call import Call, Vmap
+from vmapguide._trace.provenance import SourceMap, source_map
 
 
 BATCH = 3
 
 # Some harnesses have no arguments: they need to be told the size.
-VMAP = _call.Vmap(axis_size=BATCH)
+VMAP = Vmap(axis_size=BATCH)
 
 pytestmark = pytest.mark.slow
 
@@ -61,11 +66,11 @@ def batch_of(argument: Any) -> Any:
 
 def holders(jaxpr: Any) -> dict[int, tuple[int, int]]:
     """Return for each nested jaxpr, by number, the place of the first equation that holds it."""
-    numbers = {id(inner): number for number, inner in enumerate(_jaxpr.walk(jaxpr))}
+    numbers = {id(inner): number for number, inner in enumerate(walk(jaxpr))}
     found: dict[int, tuple[int, int]] = {}
-    for number, inner in enumerate(_jaxpr.walk(jaxpr)):
+    for number, inner in enumerate(walk(jaxpr)):
         for i, eqn in enumerate(inner.eqns):
-            for held in _jaxpr.nested(eqn):
+            for held in nested(eqn):
                 found.setdefault(numbers[id(held)], (number, i))
     return found
 
@@ -103,19 +108,19 @@ class Sweep:
         self.failures.append(f"{harness.fullname}: {what}")
 
     def _check(self, harness: Any, plain: jec.ClosedJaxpr, args: list[Any]) -> None:
-        call = _call.Call(harness.dyn_fun, VMAP, tuple(args), {})
-        found = _sourcemap.source_map(call)
-        if not found.complete or not _match.equal(plain, found.batched):
+        call = Call(harness.dyn_fun, VMAP, tuple(args), {})
+        found = source_map(call)
+        if not found.complete or not equal(plain, found.batched):
             self._fail(harness, "the jaxpr is not plain vmap's")
             return
         self.counts["identical"] += 1
         places = {
             (number, i)
-            for number, jaxpr in enumerate(_jaxpr.walk(found.per_example))
+            for number, jaxpr in enumerate(walk(found.per_example))
             for i in range(len(jaxpr.eqns))
         }
-        outer = _jaxpr.opened(found.batched)
-        for jaxpr in _jaxpr.walk(found.batched):
+        outer = opened(found.batched)
+        for jaxpr in walk(found.batched):
             for eqn in jaxpr.eqns:
                 self.counts["equations"] += 1
                 path = found.paths.get(id(eqn))
@@ -125,18 +130,18 @@ class Sweep:
                     self.counts["resolved"] += 1
                 else:
                     self._fail(harness, f"{eqn.primitive.name} has no source: {path}")
-        axes = _axes.find_axes(call, found)
+        axes = find_axes(call, found)
         self.counts["axes complete"] += axes.complete
         if not axes.complete:
             self._fail(harness, "batch axes are not known")
         self._compare(harness, found, axes)
 
-    def _compare(self, harness: Any, found: _sourcemap.SourceMap, axes: _axes.Axes) -> None:
+    def _compare(self, harness: Any, found: SourceMap, axes: Axes) -> None:
         """Batch every top-level equation alone and compare it with what is said to be its group."""
-        outer = _jaxpr.opened(found.per_example)
+        outer = opened(found.per_example)
         parents = holders(found.per_example)
         groups: dict[int, Counter[str]] = {i: Counter() for i in range(len(outer.eqns))}
-        for eqn in _jaxpr.opened(found.batched).eqns:
+        for eqn in opened(found.batched).eqns:
             path = found.paths[id(eqn)]
             place = path[-1] if path else None
             while place and (parent := parents.get(place[0])):
@@ -185,8 +190,8 @@ class Sweep:
 def deep(eqn: jec.JaxprEqn) -> Counter[str]:
     """Count the primitives of an equation and of the jaxprs in it."""
     found = Counter([eqn.primitive.name])
-    for inner in _jaxpr.nested(eqn):
-        found.update(_jaxpr.count_primitives(inner))
+    for inner in nested(eqn):
+        found.update(count_primitives(inner))
     return found
 
 
@@ -206,7 +211,7 @@ def batched_alone(
     avals: list[Any] = [v.aval for v in inputs]
     if any(type(aval) is not jax.core.ShapedArray for aval in avals):
         raise Unusable("an input is no array")
-    jaxpr = _jaxpr.opened(program).replace(
+    jaxpr = opened(program).replace(
         constvars=[], invars=inputs, outvars=outputs, eqns=[eqn], effects=eqn.effects
     )
     alone = jec.jaxpr_as_fun(program.replace(jaxpr=jaxpr, consts=[]))
@@ -222,7 +227,7 @@ def batched_alone(
         out_axes=[where[v] for v in outputs],
         axis_size=BATCH,
     )
-    return Counter(_jaxpr.count_primitives(jax.make_jaxpr(vmapped)(*batches)))
+    return Counter(count_primitives(jax.make_jaxpr(vmapped)(*batches)))
 
 
 @pytest.fixture(scope="module")

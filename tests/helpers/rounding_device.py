@@ -8,9 +8,10 @@ import jax
 import pytest
 from jax import lax
 
-from vmapguide import _jaxpr, _precision
-from vmapguide._call import Vmap
-from vmapguide._loop import edited
+from vmapguide._jaxpr.walk import inlined
+from vmapguide._measure import precision
+from vmapguide._measure.both_sides import edited
+from vmapguide._trace.call import Vmap
 
 
 EPSILON = 2.0**-10  # Of TF32, which has ten bits behind the point and the exponents of float32.
@@ -26,12 +27,12 @@ def simulate(monkeypatch: pytest.MonkeyPatch) -> None:
             run = plain(self, f)
             if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
                 return run(*args, **kwargs)
-            return edited(run, lambda jaxpr: _jaxpr.inlined(jaxpr, _rounded))(*args, **kwargs)
+            return edited(run, lambda jaxpr: inlined(jaxpr, _rounded))(*args, **kwargs)
 
         return call
 
     monkeypatch.setattr(Vmap, "__call__", rounding)
-    monkeypatch.setattr(_precision, "of_products", _epsilon)
+    monkeypatch.setattr(precision, "of_products", _epsilon)
 
 
 def _epsilon(dtype: str, precision: Any) -> float:

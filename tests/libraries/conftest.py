@@ -29,9 +29,9 @@ import pytest
 from kind_rules import Dependence, allowed, everything, inner
 
 import vmapguide
-from vmapguide._match import equal, match
-from vmapguide._steps import Variant
-from vmapguide.explain import Explanation
+from vmapguide._explain import Explanation
+from vmapguide._jaxpr.equality import equal, match
+from vmapguide._trace.steps import Variant
 
 
 LIBRARIES = (

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import pytest
 
 import vmapguide
-from vmapguide import _names
+from vmapguide._trace.names import transformed_name
 
 
 X = jnp.ones((3, 4))
@@ -64,7 +64,7 @@ NAMES: dict[str, Callable[..., Any]] = {
 @pytest.mark.parametrize("name", NAMES)
 def test_names(name: str) -> None:
     """All that the user has done to it, and nothing that a library has done to its own."""
-    assert _names.transformed_name(NAMES[name]) == name
+    assert transformed_name(NAMES[name]) == name
 
 
 def test_the_cost_of_a_hessian() -> None:
@@ -101,4 +101,4 @@ def test_a_wrapper_of_the_users() -> None:
 
         return grad
 
-    assert _names.transformed_name(scaled(energy)) == "energy"
+    assert transformed_name(scaled(energy)) == "energy"

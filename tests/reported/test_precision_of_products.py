@@ -8,7 +8,7 @@ import pytest
 from jax import lax
 
 import vmapguide
-from vmapguide import _precision
+from vmapguide._measure import precision
 
 
 W = jax.random.normal(jax.random.key(0), (96, 128))
@@ -36,7 +36,7 @@ def wrong(X: jax.Array) -> jax.Array:
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the device say of itself what a GPU says."""
-    monkeypatch.setattr(_precision, "of_products", lambda *_: 2.0**-BITS)
+    monkeypatch.setattr(precision, "of_products", lambda *_: 2.0**-BITS)
 
 
 @pytest.mark.usefixtures("gpu")

@@ -18,7 +18,7 @@ from jax import lax
 from jax.experimental import checkify, io_callback
 
 import vmapguide
-from vmapguide import _vmap_notes
+from vmapguide._advice import vmap_notes
 
 
 X = jnp.arange(12.0).reshape(3, 4)
@@ -867,14 +867,14 @@ def test_every_note_is_followed() -> None:
         with pytest.raises(Exception) as caught:  # noqa: PT011 - whatever it is.
             _traced(refused.f, **refused.vmap)(*refused.args)
         said.append(str(caught.value))
-    for pattern in _vmap_notes.CAUSES:
+    for pattern in vmap_notes.CAUSES:
         assert any(re.search(pattern, text) for text in said), pattern
 
 
 def test_every_kind_of_test_is_followed() -> None:
     """Nor is a kind of test of Python's."""
     notes = " ".join(refused.note for refused in REFUSED.values())
-    for advice in _vmap_notes.TESTS.values():
+    for advice in vmap_notes.TESTS.values():
         words = re.escape(advice.partition(",")[0])
         assert words in notes or advice.partition(",")[0] in notes, advice
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import pytest
 
 import vmapguide
-from vmapguide.__main__ import load
+from vmapguide._cli.inputs import load
 
 
 X = jax.ShapeDtypeStruct((8, 3), jnp.float32)

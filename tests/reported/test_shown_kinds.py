@@ -15,7 +15,7 @@ from jax import lax
 from jax.experimental.ode import odeint
 
 import vmapguide
-from vmapguide.explain import Explanation
+from vmapguide._explain import Explanation
 
 
 KEYS = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 8))

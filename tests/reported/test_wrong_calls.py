@@ -16,7 +16,8 @@ import pytest
 from jax.experimental import io_callback
 
 import vmapguide
-from vmapguide import _call, _vmap_notes
+from vmapguide._advice import vmap_notes
+from vmapguide._trace.call import Call, Vmap
 
 
 X = jnp.arange(12.0).reshape(3, 4)
@@ -173,9 +174,9 @@ class TestSizes:
             drawn = io_callback(draw, one)
             return x * drawn + jnp.dot(w, jnp.ones(5))
 
-        call = _call.Call(f, _call.Vmap(), (jnp.ones((2, 4)), V), {})
+        call = Call(f, Vmap(), (jnp.ones((2, 4)), V), {})
         error = ValueError("vmap got inconsistent sizes for array axes to be mapped:")
-        told = [*_vmap_notes.vmap_notes("explain", error, call)]
+        told = [*vmap_notes.vmap_notes("explain", error, call)]
         jax.effects_barrier()
         assert "They must be one" in told[0]
         assert called == []

@@ -1,0 +1,1 @@
+"""The command line. Start with `main`; each command is a file."""

@@ -1,0 +1,333 @@
+"""`explain`: what `jax.vmap` made of a function, line by line of the user's own code.
+
+Here is the call, its errors, and the value it returns. What is known of the call is found out in
+`_trace`, and what of it is shown is chosen in `_show`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import jax.extend.core as jec
+
+from vmapguide._advice import wrong_calls
+from vmapguide._advice.vmap_notes import noting
+from vmapguide._advice.waiting import waiting
+from vmapguide._data import Source
+from vmapguide._jaxpr import source_lines, to_data
+from vmapguide._show import explanation
+from vmapguide._show.explanation_html import explanation_html
+from vmapguide._show.explanation_text import explanation_text
+from vmapguide._trace.call import Call, TracedArguments, Vmap
+from vmapguide._trace.names import captured_names, home_of, transformed_name
+from vmapguide._trace.steps import Step, Variant, is_layout
+from vmapguide._trace.trace import trace
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Explanation:
+    """What `jax.vmap` made of a function: `str()` in a terminal, a table in a notebook.
+
+    Attributes:
+        name: what the function is called.
+        per_example: the jaxpr of the function on one example.
+        batched: the jaxpr of what `jax.vmap` returns, as `jax.make_jaxpr` makes it of the
+            arguments that are traced: see `explain`.
+        steps: the per-example equations with what became of them, in the order of the program;
+            the equations nested in an equation follow it.
+        boundary: the batched equations that `vmap` added for `in_axes` and `out_axes`.
+        sizes: the sizes of the batch axes by their names, the outermost first: `{"B": 3}`.
+        unknown: the batched equations of which it is not known where they came from.
+        complete: whether every batched equation was mapped to its source. If it is False, the
+            jaxprs are right all the same, what could not be mapped is in `unknown`, and the steps
+            that it may have come from have the kind `unknown`.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, vmapguide
+        >>> batch = jax.ShapeDtypeStruct((32, 4), jnp.float32)
+        >>> explanation = vmapguide.explain(lambda x: jnp.sin(x) @ x, out_axes=0)(batch)
+        >>> explanation.name, explanation.sizes, explanation.complete, explanation.boundary
+        ('<lambda>', {'B': 32}, True, ())
+        >>> len(explanation.per_example.eqns), len(explanation.batched.eqns)
+        (2, 2)
+    """
+
+    name: str
+    per_example: jec.ClosedJaxpr
+    batched: jec.ClosedJaxpr
+    steps: tuple[Step, ...]
+    boundary: tuple[jec.JaxprEqn, ...]
+    unknown: tuple[jec.JaxprEqn, ...]
+    sizes: Mapping[str, int]
+    complete: bool
+    _call: str
+    _captured: Mapping[int, str]
+    _arguments: tuple[str, ...]
+    _shapes: Mapping[jec.Var, tuple[int | str, ...]]
+    _home: source_lines.Home
+
+    @property
+    def batch_size(self) -> int | None:
+        """The size of the batch axis; None if it could not be found."""
+        return self.sizes.get("B")
+
+    # Texts are made when something is shown: who wants the steps alone does not wait for them.
+
+    @functools.cached_property
+    def _one(self) -> to_data.Reading:
+        return to_data.read(self.per_example, self._captured, self._arguments, self._shapes)
+
+    @functools.cached_property
+    def _all(self) -> to_data.Reading:
+        return to_data.read(self.batched, self._captured, self._arguments, self._shapes)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the explanation as plain data, ready for `json.dumps`.
+
+        Returns:
+            A dictionary with the keys `schema` (`"vmapguide.explanation/1"`), `name`, `sizes`,
+            `complete`, `per_example` and `batched` (programs, as `Listing.to_dict` has them),
+            `steps`, `boundary` and `unknown`. A step has `equation`, `batched`, `kind`,
+            `batch_axes`, `variants`, `source` (the fields of `Source` and its `expression`), `own`,
+            `depth` and `bounds`. Batch axes have their names in the shapes of types.
+
+        Example:
+            >>> import jax, jax.numpy as jnp, vmapguide
+            >>> batch = jax.ShapeDtypeStruct((32, 4), jnp.float32)
+            >>> data = vmapguide.explain(jnp.sin)(batch).to_dict()
+            >>> data["schema"], data["steps"][0]["batched"][0]["outputs"][0]["type"]["shape"]
+            ('vmapguide.explanation/1', ('B', 4))
+        """
+
+        def one(eqn: jec.JaxprEqn) -> object:
+            return dataclasses.asdict(self._one.equations[id(eqn)])
+
+        def whole(eqn: jec.JaxprEqn) -> object:
+            return dataclasses.asdict(self._all.equations[id(eqn)])
+
+        def became(step: Step | Variant) -> dict[str, object]:
+            return {
+                "batched": [whole(eqn) for eqn in step.batched],
+                "kind": step.kind,
+                "batch_axes": step.batch_axes and list(step.batch_axes),
+            }
+
+        return {
+            "schema": "vmapguide.explanation/1",
+            "name": self.name,
+            "sizes": dict(self.sizes),
+            "complete": self.complete,
+            "per_example": self._one.program.to_dict(),
+            "batched": self._all.program.to_dict(),
+            "steps": [
+                {
+                    "equation": one(step.equation),
+                    **became(step),
+                    "variants": [became(variant) for variant in step.variants],
+                    "source": step.source and step.source.to_dict(),
+                    "own": step.own,
+                    "depth": step.depth,
+                    "bounds": list(step.bounds),
+                }
+                for step in self.steps
+            ],
+            "boundary": [whole(eqn) for eqn in self.boundary],
+            "unknown": [whole(eqn) for eqn in self.unknown],
+        }
+
+    def as_text(self, width: int | None = None, *, fold: bool = True, library: bool = False) -> str:
+        """Return the explanation as text.
+
+        Args:
+            width: how many characters a line may have, where that is possible; by default as many
+                as the terminal has.
+            fold: whether to fold away equations inside library code, and what is more than a dozen
+                equations of a line. What of it does not run once for the batch is counted.
+            library: whether to show the lines of library code inside the user's.
+
+        Returns:
+            The lines, which `print` shows.
+
+        Example:
+            >>> import jax, jax.numpy as jnp, vmapguide
+            >>> batch = jax.ShapeDtypeStruct((32, 4), jnp.float32)
+            >>> explanation = vmapguide.explain(lambda x: 2 * jax.nn.softmax(x))(batch)
+            >>> "softmax(x, axis" in explanation.as_text(80)
+            False
+            >>> "jax/_src/nn/functions.py" in explanation.as_text(80, library=True)
+            True
+        """
+        if width is None:
+            width = shutil.get_terminal_size((100, 24)).columns
+        return explanation_text(self._as_view(library=library), width, fold=fold)
+
+    def as_html(self, *, fold: bool = True, library: bool = False) -> str:
+        """Return the explanation as an HTML element, with its stylesheet and its script.
+
+        Args:
+            fold: whether to fold, as in `as_text`; what is folded opens.
+            library: whether to show the lines of library code inside the user's.
+
+        Returns:
+            The element's source. What users named is escaped in it.
+
+        Example:
+            >>> import jax, jax.numpy as jnp, vmapguide
+            >>> batch = jax.ShapeDtypeStruct((32, 4), jnp.float32)
+            >>> html = vmapguide.explain(jax.nn.softmax)(batch).as_html(fold=False)
+            >>> html.startswith("<style>"), "<summary>12 more" in html
+            (True, False)
+        """
+        return explanation_html(self._as_view(library=library), fold=fold)
+
+    def __str__(self) -> str:
+        """Return the explanation as text, at most as wide as the terminal where it can be."""
+        return self.as_text()
+
+    def __repr__(self) -> str:
+        """Return the same as `str`: an explanation is made to be looked at."""
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return self.as_html()
+
+    def _as_view(self, *, library: bool = False) -> explanation.ExplanationView:
+        rows = tuple(self._rows(library=library))
+        sources = {source for row in rows for source in (row.source, row.called_from) if source}
+        return explanation.ExplanationView(
+            name=self.name,
+            call=self._call,
+            sizes=self.sizes,
+            arguments=self._arguments,
+            whole=self._all.program,
+            rows=rows,
+            file="" if self._home.library else self._home.file,
+            files=source_lines.shown_paths({source.file for source in sources}),
+        )
+
+    def _rows(self, *, library: bool) -> Iterator[explanation.Row]:
+        # The library code that is shown for the equations that a step is nested in.
+        outer: list[Source | None] = []
+        for step in self.steps:
+            inner = source_lines.in_library(step.equation) if library else None
+            outer[step.depth :] = [inner or (outer[step.depth - 1] if step.depth else None)]
+            shown = None if step.own and inner is None else outer[step.depth]
+            yield explanation.Row(
+                source=shown or step.source,
+                own=step.own or inner is not None,
+                equation=self._one.equations[id(step.equation)],
+                parts=tuple(map(functools.partial(self._part, step), step.variants)),
+                kind=step.kind,
+                depth=step.depth,
+                called_from=step.source if shown else None,
+                bounds=step.bounds,
+            )
+        for eqn in self.unknown:
+            part = explanation.Part(((self._all.equations[id(eqn)], False),), "unknown")
+            source = source_lines.of_equation(eqn, self._home)
+            yield explanation.Row(source, True, None, (part,), "unknown", 0)
+        if self.boundary:
+            made = tuple((self._all.equations[id(eqn)], True) for eqn in self.boundary)
+            yield explanation.Row(
+                None, True, None, (explanation.Part(made, "out_axes"),), "out_axes", 0
+            )
+
+    def _part(self, step: Step, variant: Variant) -> explanation.Part:
+        return explanation.Part(
+            batched=tuple(
+                (self._all.equations[id(eqn)], is_layout(step.equation, eqn))
+                for eqn in variant.batched
+            ),
+            kind=variant.kind,
+            axes=variant.batch_axes,
+        )
+
+
+def explain(
+    f: Callable[..., Any],
+    in_axes: Any = 0,
+    out_axes: Any = 0,
+    *,
+    axis_name: Any = None,
+    axis_size: int | None = None,
+    spmd_axis_name: Any = None,
+    traced: TracedArguments = "all",
+) -> Callable[..., Explanation]:
+    """Make a function that explains `jax.vmap(f)`: put it where `jax.vmap` stood.
+
+    `f` is traced, a few times, and not run: Python code in it, such as `print`, runs each time.
+    The cost is a few times that of `jax.make_jaxpr(jax.vmap(f))`, linear in the equations.
+
+    What is shown is what `jax.make_jaxpr(jax.vmap(f))(*args)` makes: arguments that are not mapped
+    are traced, too, as `jax.jit` would trace them. `jax.vmap` alone, outside of other
+    transformations, hands them to `f` as they are: a shared loop bound is a number then, and the
+    loop a `scan` and no `while`. That is shown with `traced="mapped"`. If `f` raises otherwise, it
+    gets Python numbers as they are, and if it still does, all that is not mapped.
+
+    Args:
+        f: the function of one example.
+        in_axes: as for `jax.vmap`: which axis of each argument to map over.
+        out_axes: as for `jax.vmap`: where the batch axis is to be in the results.
+        axis_name: as for `jax.vmap`: a name by which collectives in `f` refer to the batch axis.
+        axis_size: as for `jax.vmap`: the size of the batch, if no argument has it.
+        spmd_axis_name: as for `jax.vmap`: the mesh axes that the batch axis is sharded over.
+        traced: which arguments `f` does not see the values of: `all`, or those that are `mapped`.
+
+    Returns:
+        A function of the arguments that `jax.vmap(f)` would be called with, which returns an
+        `Explanation`. Arrays may be `jax.ShapeDtypeStruct` of any size, unless `f` needs the
+        numbers of one that is not mapped. JAX computes nothing but, where those are needed, what
+        depends on them alone.
+
+    Raises:
+        TypeError: if `f` is not a function.
+        ValueError: if `traced` is neither of the two.
+        Exception: whatever `jax.vmap(f)` raises while it is traced, JAX's message unchanged, with a
+            note on the cause where it is a known one.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, vmapguide
+        >>> batch = jax.ShapeDtypeStruct((32, 4), jnp.float32)
+        >>> explanation = vmapguide.explain(lambda x: x - x.mean())(batch)
+        >>> [(step.equation.primitive.name, step.kind) for step in explanation.steps]
+        [('reduce_sum', 'same'), ('div', 'same'), ('sub', 'same')]
+        >>> [eqn.primitive.name for eqn in explanation.steps[-1].batched]
+        ['broadcast_in_dim', 'sub']
+        >>> explanation.steps[-1].source.expression
+        'x - x.mean()'
+
+    The method, tags in name stacks that vmap carries along, is described in the guide, on the page
+    "What vmap did to your function".
+    """
+    wrong_calls.check_function("explain", f)
+    if traced not in get_args(TracedArguments):
+        raise ValueError(f"explain: traced must be 'all' or 'mapped', but is {traced!r}.")
+    vmap = Vmap(in_axes, out_axes, axis_name, axis_size, spmd_axis_name)
+
+    @waiting("explain", f, transformed_name(f, jit=False))
+    def explain_call(*args: Any, **kwargs: Any) -> Explanation:
+        call = Call(f, vmap, args, kwargs)
+        with noting("explain", call):
+            found = trace(call, traced)
+        return Explanation(
+            name=transformed_name(f, jit=False),
+            per_example=found.per_example,
+            batched=found.batched,
+            steps=found.steps,
+            boundary=found.boundary,
+            unknown=found.unknown,
+            sizes=found.axis_sizes,
+            complete=found.complete,
+            _call=call.text(),
+            _captured=captured_names(f),
+            _arguments=found.arguments,
+            _shapes=found.shapes,
+            _home=home_of(f),
+        )
+
+    return explain_call

@@ -1,0 +1,1 @@
+"""Jaxprs: what JAX does not document, walks, equality, alignment, primitives, and data."""

@@ -1,0 +1,301 @@
+"""Reading jaxprs into plain data: names, types, and parameters as text.
+
+JAX versions spell some parameters differently; `_params` spells them alike.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import functools
+import inspect
+import itertools
+import re
+import string
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.extend.core as jec
+import numpy as np
+
+from vmapguide._data import Equation, Literal, Param, Program, Type, Variable
+from vmapguide._jaxpr.compat import (
+    AnyJaxpr,
+    argument_names,
+    consts_of,
+    function_of,
+    is_own_function,
+    opened,
+    params_of,
+    type_text,
+)
+from vmapguide._jaxpr.source_lines import is_library
+from vmapguide._jaxpr.walk import jaxprs_in, nested, without_addresses
+
+
+# These say which axes an equation works on. They are shown even where they equal a default.
+_ALWAYS_SHOWN = {"axis", "axes", "dimension", "dimension_numbers"}
+
+# The type of the result says these already.
+_REPEATS_OUTPUT = {"shape", "new_sizes", "dtype", "index_dtype", "preferred_element_type"}
+
+# Primitives that call a function once. Loops and branches are never folded away.
+_CALLS = {"jit", "custom_jvp_call", "custom_vjp_call"}
+
+# An argument's own name is used in the listing if it is short and reads as one word.
+_READABLE_NAME = re.compile(r"[\w.\[\]'\"]{1,24}")
+
+
+def read(
+    jaxpr: AnyJaxpr,
+    captured: Mapping[int, str] | None = None,
+    arguments: Sequence[str | None] | None = None,
+    shapes: Mapping[jec.Var, tuple[int | str, ...]] | None = None,
+) -> Reading:
+    """Read a jaxpr into plain data.
+
+    Args:
+        jaxpr: the jaxpr.
+        captured: what the user calls each captured array, by the array's `id`.
+        arguments: the arguments' names; by default those of the traced function's parameters.
+        shapes: shapes to show for some variables instead of their own, with named axes.
+
+    Returns:
+        The program. Arguments, and constants in `captured`, keep their names; all else is lettered
+        a, b, c, ... in order of definition, the letters of names in use left out. A jaxpr that
+        several equations share is read once, so they hold the same `Program` object.
+    """
+    if arguments is None:
+        arguments = argument_names(jaxpr)
+    return Reading(jaxpr, captured or {}, arguments, shapes or {})
+
+
+class Reading:
+    """A jaxpr that has been read, nested ones included.
+
+    Attributes:
+        program: the jaxpr as plain data.
+        equations: the plain data of every equation, by the equation's `id`.
+    """
+
+    def __init__(
+        self,
+        jaxpr: AnyJaxpr,
+        captured: Mapping[int, str],
+        arguments: Sequence[str | None],
+        shapes: Mapping[jec.Var, tuple[int | str, ...]],
+    ) -> None:
+        """Read a jaxpr; see `read`."""
+        self.equations: dict[int, Equation] = {}
+        self._shapes = shapes
+        self._names: dict[jec.Var, str] = {}
+        self._variables: dict[jec.Var, Variable] = {}
+        self._programs: dict[int, Program] = {}
+        # One name is one array, wherever it is used.
+        taken: set[str] = set()
+        for var, name in zip(opened(jaxpr).invars, arguments, strict=False):
+            if name and _READABLE_NAME.fullmatch(name) and name not in taken:
+                self._names[var] = name
+                taken.add(name)
+        self._captured: dict[int, str] = {}
+        for key, name in captured.items():
+            if name not in taken and _READABLE_NAME.fullmatch(name):
+                self._captured[key] = name
+                taken.add(name)
+        self._fresh = (name for name in _letters() if name not in taken)
+        self.program = self._program(jaxpr)
+
+    def _program(self, closed: AnyJaxpr) -> Program:
+        jaxpr = opened(closed)
+        if id(jaxpr) not in self._programs:
+            for var, value in zip(jaxpr.constvars, consts_of(closed), strict=False):
+                if id(value) in self._captured:
+                    self._names[var] = self._captured[id(value)]
+            # All variables of a level are lettered before those of the levels below it, so that
+            # folding a call away leaves no gap in the letters.
+            constants = tuple(map(self._variable, jaxpr.constvars))
+            arguments = tuple(map(self._variable, jaxpr.invars))
+            for eqn in jaxpr.eqns:
+                for var in eqn.outvars:
+                    self._variable(var)
+            self._programs[id(jaxpr)] = Program(
+                name=function_of(jaxpr)[0],
+                constants=constants,
+                arguments=arguments,
+                equations=tuple(map(self._equation, jaxpr.eqns)),
+                results=tuple(map(self._atom, jaxpr.outvars)),
+            )
+        return self._programs[id(jaxpr)]
+
+    def _equation(self, eqn: jec.JaxprEqn) -> Equation:
+        inputs = tuple(map(self._atom, eqn.invars))
+        outputs = tuple(map(self._variable, eqn.outvars))
+        equation = Equation(
+            primitive=eqn.primitive.name,
+            params=tuple(self._param(name, value, eqn) for name, value in _params(eqn).items()),
+            inputs=inputs,
+            outputs=outputs,
+            library=eqn.primitive.name in _CALLS and all(map(_wholly_library, nested(eqn))),
+        )
+        self.equations[id(eqn)] = equation
+        return equation
+
+    def _param(self, name: str, value: Any, eqn: jec.JaxprEqn) -> Param:
+        programs = tuple(map(self._program, jaxprs_in(value)))
+        if programs:
+            return Param(name, programs=programs)
+        return Param(name, text=_text(value), default=_is_default(name, value, eqn))
+
+    def _variable(self, var: jec.Var) -> Variable:
+        if isinstance(var, jec.DropVar):
+            return Variable("_", self._type(var))
+        if var not in self._variables:
+            if var not in self._names:
+                self._names[var] = next(self._fresh)
+            self._variables[var] = Variable(self._names[var], self._type(var))
+        return self._variables[var]
+
+    def _type(self, var: jec.Var) -> Type:
+        kind = type_of(var.aval)
+        if var in self._shapes and kind.shape is not None:
+            return dataclasses.replace(kind, shape=self._shapes[var])
+        return kind
+
+    def _atom(self, atom: jec.Var | jec.Literal) -> Variable | Literal:
+        if not isinstance(atom, jec.Literal):
+            return self._variable(atom)
+        kind = type_of(atom.aval)
+        # An operation's operands have one dtype, so that of a literal is worth saying only
+        # where it is not the one that its spelling suggests.
+        usual = kind.shape == () and kind.dtype in {"f32", "i32", "bool"}
+        suffix = "" if usual else f":{kind}"
+        # As a number of its own type: 0.1, and not the double next to the f32 that it is.
+        aval: Any = atom.aval
+        value = np.asarray(atom.val, aval.dtype)[()]
+        return Literal(str(value) + suffix)
+
+
+def _letters() -> Iterator[str]:
+    """Yield a, b, ..., z, ba, bb, ...: the names JAX's own printer uses."""
+    for number in itertools.count():
+        name, rest = "", number
+        while rest or not name:
+            rest, digit = divmod(rest, 26)
+            name = string.ascii_lowercase[digit] + name
+        yield name
+
+
+def _wholly_library(jaxpr: jec.Jaxpr, memo: dict[int, bool] | None = None) -> bool:
+    """Say whether a jaxpr and all nested in it were traced from installed code."""
+    memo = {} if memo is None else memo
+    if id(jaxpr) not in memo:
+        memo[id(jaxpr)] = is_library(function_of(jaxpr)[1]) and all(
+            _wholly_library(inner, memo) for eqn in jaxpr.eqns for inner in nested(eqn)
+        )
+    return memo[id(jaxpr)]
+
+
+def _params(eqn: jec.JaxprEqn) -> Mapping[str, Any]:
+    """Return an equation's parameters: its name first, and last what holds jaxprs."""
+    params = params_of(eqn)
+    if eqn.primitive.name in _CALLS and "name" not in params:
+        # custom_jvp_call and custom_vjp_call leave it to their jaxpr to know the name.
+        params["name"] = function_of(nested(eqn)[0])[0]
+    programs = {name for name, value in params.items() if [*jaxprs_in(value)]}
+    return dict(sorted(params.items(), key=lambda p: (p[0] != "name", p[0] in programs)))
+
+
+def _is_default(name: str, value: Any, eqn: jec.JaxprEqn) -> bool:
+    """Say whether a parameter is empty, or what JAX's public function would have passed."""
+    if name in _ALWAYS_SHOWN:
+        return False
+    if name.startswith("num_") and value == 0:
+        return True
+    if name in _REPEATS_OUTPUT and eqn.outvars:
+        aval: Any = eqn.outvars[0].aval
+        if value == aval.shape or _text(value) == _text(aval.dtype):
+            return True
+    if _all(_is_empty, value):
+        return True
+    defaults = _public_default(eqn.primitive.name, name), _jit_defaults().get(name)
+    return any(_all(functools.partial(_same, default), value) for default in defaults)
+
+
+def _all(test: Callable[[Any], bool], value: Any) -> bool:
+    """Apply a test to a value or, where it has one entry for each operand, to every entry."""
+    return all(map(test, value)) if isinstance(value, (tuple, list)) else test(value)
+
+
+def _same(default: Any, value: Any) -> bool:
+    return type(value) is type(default) and bool(np.all(value == default))
+
+
+def _is_empty(value: Any) -> bool:
+    if value is None or value is False:
+        return True
+    # JAX's own functions are rules of other transformations, not part of this program.
+    if is_own_function(value):
+        return True
+    return isinstance(value, (str, tuple, list, dict)) and not value
+
+
+@functools.cache
+def _public_default(primitive: str, name: str) -> Any:
+    """Return the default of the `jax.lax` function a primitive is named after, or None."""
+    try:
+        parameters = inspect.signature(getattr(jax.lax, primitive)).parameters
+    except (AttributeError, TypeError, ValueError):
+        return None
+    default = parameters[name].default if name in parameters else None
+    return None if default is inspect.Parameter.empty else default
+
+
+@functools.cache
+def _jit_defaults() -> Mapping[str, Any]:
+    """Return the parameters of a `jit` without options, but for its name and jaxpr."""
+    (eqn,) = opened(jax.make_jaxpr(jax.jit(lambda x: x + 1))(0.0)).eqns
+    return {
+        name: value[0] if isinstance(value, tuple) and value else value
+        for name, value in eqn.params.items()
+        if name not in ("name", "jaxpr")
+    }
+
+
+def _text(value: Any) -> str:  # noqa: C901, PLR0911 - one case for each kind of value.
+    """Return a parameter as text: NumPy scalars as numbers, dtypes and functions by name."""
+    match value:
+        case np.generic():
+            return _text(value.item())
+        case np.ndarray() if value.ndim == 0:
+            return _text(value.item())
+        case enum.Enum():
+            return str(value)
+        case type() if issubclass(value, np.generic):
+            return np.dtype(value).name
+        case tuple() if hasattr(value, "_fields"):
+            fields = zip(value._fields, value, strict=True)
+            return f"{type(value).__name__}({', '.join(f'{k}={_text(v)}' for k, v in fields)})"
+        case tuple():
+            return f"({', '.join(map(_text, value))}{',' if len(value) == 1 else ''})"
+        case list():
+            return f"[{', '.join(map(_text, value))}]"
+        case dict():
+            return "{" + ", ".join(f"{_text(k)}: {_text(v)}" for k, v in value.items()) + "}"
+        case np.dtype():
+            return value.name
+    name = getattr(value, "__name__", None)
+    if callable(value) and isinstance(name, str):
+        return name
+    return without_addresses(value)
+
+
+def type_of(aval: Any) -> Type:
+    """Return the type of a value as plain data."""
+    text = type_text(aval)
+    parts = re.fullmatch(r"([^\[]+)\[([^\]]*)\](\{.*\})?", text)
+    shape = getattr(aval, "shape", None)
+    if parts is None or shape is None or parts[2] != ",".join(map(str, shape)):
+        return Type(text, None)
+    weak = bool(getattr(aval, "weak_type", False))
+    return Type(parts[1], tuple(shape), weak, parts[3] or "")

@@ -1,0 +1,91 @@
+"""What `benchmark` asks of its options and arguments, and the batches that it makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from vmapguide._advice import wrong_calls
+from vmapguide._trace.call import leaf_axes
+from vmapguide._trace.names import leaf_names
+
+
+def checked_sizes(sweep: Any) -> tuple[int | None, ...]:
+    """Return batch sizes in their order, each once; None if there is no sweep."""
+    if sweep is None:
+        return (None,)
+    if isinstance(sweep, (str, bytes)) or not isinstance(sweep, Iterable):
+        raise TypeError(
+            f"benchmark: sweep= must be batch sizes, as in sweep=(1, 8, 64), but is {sweep!r}."
+        )
+    sizes = tuple(
+        wrong_calls.number("benchmark", "a batch size of sweep=", size, 1) for size in sweep
+    )
+    if not sizes:
+        raise ValueError(
+            "benchmark: sweep= names no batch size: pass some, as in sweep=(1, 8, 64)."
+        )
+    return tuple(sorted(set(sizes)))
+
+
+def checked_jit(jit: Any, sides: Mapping[str, Any]) -> dict[str, bool]:
+    """Return for each side whether it is compiled."""
+    if not isinstance(jit, Mapping):
+        return dict.fromkeys(sides, wrong_calls.flag("benchmark", "jit", jit))
+    for name in jit:
+        if name not in sides:
+            raise ValueError(
+                f"benchmark: jit= names {name!r}, and there is no such side; there are "
+                f"{', '.join(sides)}. Name sides as they are called: benchmark(vmap=f, "
+                f'as_it_is=f, jit={{"as_it_is": False}}).'
+            )
+    return {name: wrong_calls.flag("benchmark", "jit", jit.get(name, True)) for name in sides}
+
+
+def check_arguments(sides: Mapping[str, Callable[..., Any]], args: Any, kwargs: Any) -> None:
+    """Raise if the sides cannot be run with these arguments."""
+    for name, f in sides.items():
+        wrong_calls.check_call("benchmark", f, name, args, kwargs)
+    names = leaf_names(next(iter(sides.values())), args, kwargs)
+    wrong_calls.check_values("benchmark", names, jax.tree.leaves((args, kwargs)))
+    for name, leaf in zip(names, jax.tree.leaves((args, kwargs)), strict=True):
+        if isinstance(leaf, jax.ShapeDtypeStruct):
+            raise TypeError(
+                f"benchmark: {name} is a type without values, {wrong_calls.describe(leaf)}, and "
+                f"benchmark runs the functions. Pass an array; cost needs types alone."
+            )
+        if 0 in getattr(leaf, "shape", ()):
+            raise ValueError(
+                f"benchmark: {name} is empty, {wrong_calls.describe(leaf)}. Pass at least one "
+                f"example."
+            )
+
+
+def resized(args: Any, kwargs: Any, in_axes: Any, size: int) -> tuple[Any, Any]:
+    """Return the arguments with as many examples, taken in turn and from the start again."""
+    axes = leaf_axes(in_axes, args, kwargs)
+    leaves, tree = jax.tree.flatten((args, kwargs))
+    if axes is None:
+        raise ValueError(
+            f"benchmark: in_axes={in_axes!r} does not fit the arguments: it has one entry for each "
+            f"positional argument, as for jax.vmap."
+        )
+    leaves_of_size = []
+    for leaf, axis in zip(leaves, axes, strict=True):
+        if axis is None:
+            leaves_of_size.append(leaf)
+            continue
+        array = jnp.asarray(leaf)
+        if not -array.ndim <= axis < array.ndim:
+            raise ValueError(
+                f"benchmark: in_axes says that axis {axis} of an argument counts examples, but it "
+                f"is {wrong_calls.describe(array)}. Put None in its place for what all examples "
+                f"share."
+            )
+        examples = jnp.arange(size) % array.shape[axis]
+        leaves_of_size.append(array[(slice(None),) * range(array.ndim)[axis] + (examples,)])
+    args, kwargs = jax.tree.unflatten(tree, leaves_of_size)
+    return args, kwargs

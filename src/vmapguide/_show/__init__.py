@@ -1,0 +1,1 @@
+"""Plain data in, text or HTML out: nothing here knows JAX."""

@@ -1,0 +1,190 @@
+"""What an explanation says in sentences: how many equations became how many, and at what cost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from vmapguide._data import Equation, Variable
+from vmapguide._show.explanation import ExplanationView, Group, Row
+
+
+# What is said of a number of equations of a kind, those that cost first.
+_SAID = {
+    "one by one": "{n} {run} one example at a time",
+    "slowest example": "{n} {run} until the slowest example is done",
+    "all branches": "{n} {run} every branch for every example",
+    "any example": "{n} {take} one branch for all examples, chosen over the batch",
+    "unknown": "{n} could not be mapped",
+    "rewritten": "{n} {were} rewritten",
+}
+
+# One call of a library for the whole batch, which on a CPU is a loop over the matrices around
+# LAPACK (jaxlib/cpu/lapack_kernels.cc), and on a GPU for many sizes one around cuSOLVER
+# (jaxlib/gpu/solver_kernels_ffi.cc). That vmap makes these no faster then, its developers say in
+# https://github.com/jax-ml/jax/issues/10180.
+_KERNELS = frozenset(
+    {
+        "cholesky",
+        "eig",
+        "eigh",
+        "hessenberg",
+        "householder_product",
+        "lu",
+        "ormqr",
+        "qr",
+        "schur",
+        "svd",
+        "triangular_solve",
+        "tridiagonal",
+        "tridiagonal_solve",
+    }
+)
+
+# So many lines are named.
+_FEW_LINES = 5
+
+
+def summary(view: ExplanationView) -> str:
+    """Say in a few sentences how many equations became how many, and at what cost."""
+    return " ".join(_sentences(view))
+
+
+def _sentences(view: ExplanationView) -> Iterator[str]:
+    steps = [row for row in view.rows if row.equation]
+    kinds = Counter(row.kind for row in steps)
+    batched = [is_layout for row in view.rows for _, is_layout in row.batched]
+    yield f"{_count(len(steps), 'equation')} became {len(batched)}."
+    once = kinds["same"] + kinds["shared"] + kinds["layout"]
+    if once:
+        everything = once == len(steps) > 1
+        yield _agree(f"{'All ' * everything}{{n}} {{run}} once for the whole batch.", once)
+    if shared := kinds["shared"]:
+        yield _agree("{n} of them {have} no mapped input and stayed as {they} {were}.", shared)
+    if layout := sum(batched):
+        yield _agree("{n} more {line} axes up.", layout)
+    for kind in ("rewritten", "any example", "all branches", "slowest example", "one by one"):
+        if kinds[kind]:
+            found = [row for row in steps if row.kind == kind]
+            yield f"{_agree(_SAID[kind], kinds[kind])}{_at(view, found)}."
+    if kinds[""]:
+        yield _agree("{n} {lie} in a function that has a batching rule of its own.", kinds[""])
+    kernels = [row for row in steps if _is_kernel(row)]
+    if kernels:
+        yield _of_kernels(kernels) + f"{_at(view, kernels)}."
+    yield from _of_bounds(view, [row for row in steps if row.bounds])
+    unknown = [row for row in view.rows if row.kind == "unknown"]
+    if unknown:
+        yield _of_unknown(unknown) + f"{_at(view, unknown)}; both jaxprs are right all the same."
+    elif not kinds["one by one"]:
+        yield f"Nothing {'else ' * bool(kernels)}runs one example at a time."
+
+
+def _is_kernel(row: Row) -> bool:
+    """Say whether a row is a kernel that got an axis more. It may do without: for one matrix."""
+    return row.equation is not None and any(
+        eqn.primitive in _KERNELS and _rank(eqn) > _rank(row.equation)
+        for part in row.parts
+        if part.kind == "same"
+        for eqn, _ in part.batched
+    )
+
+
+def _rank(eqn: Equation) -> int:
+    """Return how many axes the first operand has."""
+    first = eqn.inputs[0] if eqn.inputs else None
+    return len(first.type.shape or ()) if isinstance(first, Variable) else 0
+
+
+def _of_bounds(view: ExplanationView, rows: Sequence[Row]) -> Iterator[str]:
+    if rows:
+        names = _listed([*dict.fromkeys(name for row in rows for name in row.bounds)])
+        number = "A loop runs" if len(rows) == 1 else f"{len(rows)} loops run"
+        yield f"{number} as often as {names} says{_at(view, rows)}: jax.vmap alone hands on the"
+        yield 'number, and may make another loop of it, which traced="mapped" shows.'
+
+
+def _of_kernels(rows: Sequence[Row]) -> str:
+    names = [*dict.fromkeys(row.equation.primitive for row in rows if row.equation)]
+    if len(names) == 1:
+        return f"{names[0]} is one call of a library, which may take the matrices one by one"
+    return (
+        f"{_listed(names)} are each one call of a library, which may take the matrices one by one"
+    )
+
+
+def _of_unknown(rows: Sequence[Row]) -> str:
+    ours = sum(row.equation is not None for row in rows)
+    theirs = sum(row.equation is None for row in rows)
+    if not ours:
+        number = _count(theirs, "batched equation")
+        return _agree(f"{number} could not be mapped to what {{they}} came from", theirs)
+    number = _count(ours, "equation")
+    if not theirs:
+        return _agree(f"{number} could not be mapped to what vmap made of {{them}}", ours)
+    return f"{number} and {theirs} of the batched ones could not be mapped to each other"
+
+
+def folded(group: Group) -> str:
+    """Say what stands for the folded rows of a line: how many they are, and what of them matters.
+
+    What did not run once for the batch matters.
+    """
+    rows = [group.rows[i] for i in sorted(group.folded)]
+    number = _count(len(rows), "equation")
+    if any(row.own for row in rows):
+        number = number.replace(" ", " more ")
+    else:
+        number += " inside library code"
+    kinds = Counter(row.kind for row in rows)
+    matters = [_agree(said, kinds[kind]) for kind, said in _SAID.items() if kinds[kind]]
+    return f"{number}: {', '.join(matters)}" if matters else number
+
+
+def _at(view: ExplanationView, rows: Iterable[Row]) -> str:
+    """Return the lines of rows, as they stand at the end of a sentence."""
+    lines: dict[str, set[int]] = {}
+    for row in rows:
+        if row.source:
+            name = "" if _is_one_file(view) else view.files.get(row.source.file, "")
+            lines.setdefault(name, set()).add(row.source.line)
+    places = [
+        f"{_numbered(numbers)}{f' of {name}' if name else ''}" for name, numbers in lines.items()
+    ]
+    return f": {', '.join(places)}" if places else ""
+
+
+def _is_one_file(view: ExplanationView) -> bool:
+    """Say whether all lines are in the file of the function."""
+    return all(row.source.file == view.file for row in view.rows if row.source)
+
+
+def _numbered(numbers: set[int]) -> str:
+    first, more = sorted(numbers)[:_FEW_LINES], len(numbers) - _FEW_LINES
+    texts = [*map(str, first), *[f"{more} more"] * (more > 0)]
+    return f"line{'s' * (len(texts) > 1)} {_listed(texts)}"
+
+
+def _listed(texts: Sequence[str]) -> str:
+    *first, last = texts
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _agree(sentence: str, number: int) -> str:
+    """Fill a number into a sentence, and the forms of its words that go with it."""
+    one = number == 1
+    return sentence.format(
+        n=number,
+        run="runs" if one else "run",
+        take="takes" if one else "take",
+        have="has" if one else "have",
+        lie="lies" if one else "lie",
+        line="lines" if one else "line",
+        were="was" if one else "were",
+        they="it" if one else "they",
+        them="it" if one else "them",
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,1 @@
+"""A call of `jax.vmap`, traced: which equation came from which, and where the batch axes are."""

@@ -1,0 +1,129 @@
+"""Marks in a per-example program that are still there when it has been batched: tags and probes.
+
+JAX evaluates each equation of a jaxpr under the equation's own name stack, and batching keeps name
+stacks. So a tag, appended to the name stack of an equation, is found on every batched equation that
+came from it. A probe is an identity operation with a batching rule of its own, which is told by
+`jax.vmap` where the batch axes of its operands are: it stands at the end of every jaxpr that has
+equations, and takes what these define.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.extend.core as jec
+from jax.interpreters import batching
+
+from vmapguide._jaxpr.compat import AnyJaxpr, equation_like, opened, tagged, tags
+from vmapguide._jaxpr.walk import Place, nested, rebuild, walk
+
+
+# The places of the equations that an equation lies in, outermost first, and its own. JAX batches a
+# jaxpr that several equations hold anew for each way in which they map it.
+Path = tuple[Place, ...]
+
+# An output of a per-example equation: in which call, the equation's place, the output's number.
+Output = tuple[Path, Place, int]
+
+# XLA cuts names at "@", and name stacks are split at "/": neither may be in a tag.
+_TAG = re.compile(r"vmapguide_(\d+)_(\d+)")
+
+probe = jec.Primitive("vmapguide_probe")
+probe.multiple_results = True
+probe.def_impl(lambda *values, **_: [*values])
+probe.def_abstract_eval(lambda *avals, **_: [*avals])
+
+
+def _batch_probe(args: Any, dims: Any, *, outputs: Any, axes: Any) -> Any:
+    """Pass values through and note where their batch axes are."""
+    del axes
+    return probe.bind(*args, outputs=outputs, axes=tuple(dims)), dims
+
+
+batching.primitive_batchers[probe] = _batch_probe
+
+
+def mark(jaxpr: AnyJaxpr) -> AnyJaxpr:
+    """Return the jaxpr with a tag on each equation, and a probe at the end of each jaxpr."""
+    return rebuild(jaxpr, _mark)
+
+
+def _mark(number: int, jaxpr: jec.Jaxpr, eqns: list[jec.JaxprEqn]) -> jec.Jaxpr:
+    marked = [tagged(eqn, f"vmapguide_{number}_{i}") for i, eqn in enumerate(eqns)]
+    values = {
+        var: (i, k)
+        for i, eqn in enumerate(eqns)
+        for k, var in enumerate(eqn.outvars)
+        if not isinstance(var, jec.DropVar) and _is_plain(var.aval)
+    }
+    if not values:
+        return jaxpr.replace(eqns=marked)  # type: ignore[no-any-return]
+    # One probe of many values costs next to nothing, many probes of one as much as the program.
+    # The results are what comes out of it, so that it is not dead code.
+    passed: dict[Any, Any] = {var: jec.Var(var.aval) for var in values}
+    last = tagged(eqns[-1], f"vmapguide_{number}_{len(eqns)}")
+    params = {"outputs": tuple(values.values()), "axes": (None,) * len(values)}
+    end = equation_like(last, probe, inputs=[*values], outputs=[*passed.values()], params=params)
+    outvars = [v if isinstance(v, jec.Literal) else passed.get(v, v) for v in jaxpr.outvars]
+    return jaxpr.replace(eqns=[*marked, end], outvars=outvars)  # type: ignore[no-any-return]
+
+
+def _is_plain(aval: Any) -> bool:
+    """Say whether a value can be passed through an operation: a reference cannot."""
+    return type(aval) is jax.core.ShapedArray
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where batched equations came from.
+
+    Attributes:
+        of: by the `id` of an equation, its path. What `vmap` made at its own boundary has an empty
+            one. What a batching rule made without a trace of the equation that it is for lies
+            inside one that has its path.
+        others: of calls that are batched alike, and so are one: by the path of the first, those of
+            the others.
+    """
+
+    of: Mapping[int, Path]
+    others: Mapping[Path, frozenset[Path]]
+
+
+def paths(marked: AnyJaxpr) -> Paths:
+    """Return where the equations of a marked jaxpr that has been batched came from."""
+    found: dict[int, Path] = {}
+    others: dict[Path, set[Path]] = {}
+    seen: dict[int, Path] = {}
+    pending: list[tuple[jec.Jaxpr, Path]] = [(opened(marked), ())]
+    while pending:
+        jaxpr, outer = pending.pop()
+        if id(jaxpr) in seen:
+            others.setdefault(seen[id(jaxpr)], set()).add(outer)
+            continue
+        seen[id(jaxpr)] = outer
+        for eqn in jaxpr.eqns:
+            own = tuple((int(number), int(i)) for number, i in tags(eqn, _TAG))
+            # Some nested jaxprs are traced with the name stack of the equation that holds them.
+            path = own if own[: len(outer)] == outer else (*outer, *own)
+            found[id(eqn)] = path
+            pending.extend((inner, path) for inner in reversed(nested(eqn)))
+    return Paths(found, {first: frozenset(rest - {first}) for first, rest in others.items()})
+
+
+def positions(marked: AnyJaxpr, paths: Mapping[int, Path]) -> dict[Output, int | None]:
+    """Read the probes: where the batch axis of each output of each equation is, None for nowhere.
+
+    Of a value that is batched in two ways in one call nothing is known.
+    """
+    found: dict[Output, set[int | None]] = {}
+    for jaxpr in walk(marked):
+        for eqn in jaxpr.eqns:
+            if eqn.primitive is probe:
+                *call, (number, _) = paths[id(eqn)]
+                for (i, k), axis in zip(eqn.params["outputs"], eqn.params["axes"], strict=True):
+                    found.setdefault((tuple(call), (number, i), k), set()).add(axis)
+    return {output: axes.pop() for output, axes in found.items() if len(axes) == 1}

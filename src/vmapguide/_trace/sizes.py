@@ -1,0 +1,228 @@
+"""The batch at other sizes: what grows with it holds the batch axis.
+
+A program is batched at an abstract size that is a prime and divides no size in it, and a dimension
+that is a multiple of the prime holds the axis. The primes are small, since what vmap unrolls is
+unrolled at that size, too.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.extend.core as jec
+
+from vmapguide._jaxpr.compat import AnyJaxpr, opened
+from vmapguide._jaxpr.walk import nested, walk
+from vmapguide._trace.call import Call, leaf_axes
+from vmapguide._trace.marks import Path
+from vmapguide._trace.names import vmap_variables
+
+
+Shape = tuple[int | str, ...]
+
+LETTERS = "BCDEFGH"
+
+
+@dataclass(frozen=True)
+class Resized:
+    """A call at other sizes.
+
+    Attributes:
+        call: the call.
+        sizes: the names and sizes of the axes, the outermost `vmap` first: `{"B": 3}`.
+        primes: the sizes that stand for them.
+    """
+
+    call: Call
+    sizes: Mapping[str, int]
+    primes: tuple[int, ...]
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether `f` cannot know the size: its trace on one example is then the same."""
+        return self.call.vmap.axis_name is None and len(self.primes) == 1
+
+    def same(self, real: int, other: int) -> bool:
+        """Say whether a number is another one with the primes in the place of the sizes."""
+        if real == other:
+            return True
+        for prime, size in zip(self.primes, self.sizes.values(), strict=True):
+            while other and other % prime == 0:
+                other = other // prime * size
+                if real == other:
+                    return True
+        return False
+
+    def named(self, real: jec.Var, other: jec.Var) -> Shape | None:
+        """Return a variable's shape with its batch axes named, or None if none is seen."""
+        one, grown = _shape(real), _shape(other)
+        if len(one) != len(grown) or one == grown or not all(map(self.same, one, grown)):
+            return None
+        return tuple(itertools.starmap(self._name, zip(one, grown, strict=True)))
+
+    def _name(self, size: int, grown: int) -> int | str:
+        rest, parts = grown, []
+        if size != grown:
+            for prime, letter in zip(self.primes, self.sizes, strict=True):
+                while rest and rest % prime == 0:
+                    rest //= prime
+                    parts.append(letter)
+        if parts and rest != 1:
+            parts.append(str(rest))
+        return "·".join(parts) if parts else size
+
+
+def resized(call: Call, batched: AnyJaxpr) -> Resized | None:
+    """Return a call at sizes that divide none in its batched jaxpr; None if it has no size."""
+    levels = _levels(call)
+    sizes = dict(zip(LETTERS, _sizes(call, levels), strict=False))
+    if not sizes:
+        return None
+    primes = _primes(len(sizes), batched)
+    leaves = _abstract_leaves(call, levels, primes)
+    return Resized(call.resized(primes[0], leaves), sizes, tuple(primes))
+
+
+def _shape(var: jec.Var) -> tuple[Any, ...]:
+    return tuple(getattr(var.aval, "shape", ()))
+
+
+def _levels(call: Call) -> list[list[int | None]]:
+    """Return, for `f` and for each `jax.vmap` that `f` itself is, the axis of each leaf.
+
+    A function made by `jax.vmap` keeps the arguments of that call among its variables. Where they
+    are not found, only the outermost axis gets a name.
+    """
+    if call.axes is None:
+        return []
+    levels = [call.axes]
+    args, kwargs = jax.tree.unflatten(call.tree, call.leaves)
+    f: Any = call.f
+    while (variables := vmap_variables(f)) is not None and len(levels) < len(LETTERS):
+        axes = leaf_axes(variables["in_axes"], args, kwargs)
+        if axes is None:
+            break
+        levels.append(axes)
+        f = variables["fun"]
+    return levels
+
+
+def _mapped_positions(levels: list[list[int | None]], leaf: int, rank: int) -> list[int | None]:
+    """Return for each level which axis of the whole leaf it maps."""
+    left = list(range(rank))
+    found: list[int | None] = []
+    for axes in levels:
+        axis = axes[leaf]
+        found.append(None if axis is None else left.pop(axis))
+    return found
+
+
+def _sizes(call: Call, levels: list[list[int | None]]) -> list[int]:
+    """Return the size of each level's axis."""
+    sizes: list[int | None] = [None] * len(levels)
+    if levels and call.vmap.axis_size is not None:
+        sizes[0] = call.vmap.axis_size
+    for index, leaf in enumerate(call.leaves):
+        shape = getattr(leaf, "shape", ())
+        for level, position in enumerate(_mapped_positions(levels, index, len(shape))):
+            if position is not None:
+                sizes[level] = shape[position]
+    known = [size for size in sizes if size is not None]
+    return known if len(known) == len(sizes) else known[:1]
+
+
+def _abstract_leaves(call: Call, levels: list[list[int | None]], primes: list[int]) -> list[Any]:
+    """Return the leaves with primes for the sizes of their mapped axes, and without values."""
+    leaves = []
+    for index, leaf in enumerate(call.leaves):
+        shape = list(getattr(leaf, "shape", ()))
+        positions = _mapped_positions(levels[: len(primes)], index, len(shape))
+        for prime, position in zip(primes, positions, strict=True):
+            if position is not None:
+                shape[position] = prime
+        if positions == [None] * len(positions):
+            leaves.append(leaf)
+        else:
+            weak = getattr(leaf, "weak_type", False)
+            leaves.append(jax.ShapeDtypeStruct(shape, leaf.dtype, weak_type=weak))
+    return leaves
+
+
+def _primes(count: int, jaxpr: AnyJaxpr) -> list[int]:
+    """Return the smallest primes that divide no size in a jaxpr."""
+    taken = {
+        size
+        for inner in walk(jaxpr)
+        for variables in (inner.constvars, inner.invars, *(eqn.outvars for eqn in inner.eqns))
+        for var in variables
+        for size in getattr(var.aval, "shape", ())
+        if isinstance(size, int)
+    }
+    primes: list[int] = []
+    number = 2
+    while len(primes) < count:
+        if all(number % d for d in range(2, int(number**0.5) + 1)) and not any(
+            size and size % number == 0 for size in taken
+        ):
+            primes.append(number)
+        number += 1
+    return primes
+
+
+def aligned(
+    one: AnyJaxpr,
+    ours: Mapping[int, Path],
+    other: AnyJaxpr,
+    theirs: Mapping[int, Path],
+    skip: jec.Primitive,
+) -> Iterator[tuple[jec.Var, jec.Var]]:
+    """Pair the variables of two batched jaxprs of one program, by where their equations came from.
+
+    Args:
+        one: a jaxpr.
+        ours: where its equations came from.
+        other: the jaxpr to pair it with.
+        theirs: where the equations of that one came from.
+        skip: a primitive whose equations in `other` are left out of account.
+
+    Yields:
+        A variable of `one` and its counterpart. What came from one equation and is not the same
+        operations in both, such as one for each example, is not paired.
+    """
+    seen: set[int] = set()
+    pending = [(opened(one), opened(other))]
+    while pending:
+        a, b = pending.pop()
+        if id(a) in seen:
+            continue
+        seen.add(id(a))
+        # Constants come in any order, and have no batch axis.
+        if len(a.invars) == len(b.invars):
+            yield from zip(a.invars, b.invars, strict=True)
+        lefts, rights = _by_path(a, ours), _by_path(b, theirs, skip)
+        for path, left in lefts.items():
+            right = rights.get(path, [])
+            if [_form(eqn) for eqn in left] != [_form(eqn) for eqn in right]:
+                continue
+            for eqn, counterpart in zip(left, right, strict=True):
+                yield from zip(eqn.outvars, counterpart.outvars, strict=True)
+                inner = zip(nested(eqn), nested(counterpart), strict=True)
+                pending.extend(inner)
+
+
+def _by_path(
+    jaxpr: jec.Jaxpr, paths: Mapping[int, Path], skip: jec.Primitive | None = None
+) -> dict[Path, list[jec.JaxprEqn]]:
+    found: dict[Path, list[jec.JaxprEqn]] = {}
+    for eqn in jaxpr.eqns:
+        if eqn.primitive is not skip and id(eqn) in paths:
+            found.setdefault(paths[id(eqn)], []).append(eqn)
+    return found
+
+
+def _form(eqn: jec.JaxprEqn) -> tuple[jec.Primitive, int, int]:
+    return eqn.primitive, len(eqn.outvars), sum(1 for _ in nested(eqn))
