@@ -79,7 +79,7 @@ class Dependence:
                 if note:
                     self.equations.setdefault(id(eqn), set()).add(any(operands))
                 if any(operands) and eqn.effects:  # What is written is read from elsewhere.
-                    depend.update(v for v in eqn.invars if not isinstance(v, jec.Literal))
+                    depend.update(v for v in eqn.invars if _is_ref(v))
                 made = self._made(eqn, operands, note=note)
                 depend.update(v for v, flag in zip(eqn.outvars, made, strict=True) if flag)
             self._known[key] = _flags(depend, jaxpr.outvars)
@@ -144,6 +144,11 @@ class Dependence:
             carry = after
 
 
+def _is_ref(atom: Any) -> bool:
+    """Say whether a value can be written to: what is printed beside others does not change."""
+    return type(atom.aval).__name__ == "AbstractRef"
+
+
 def _flags(depend: set[Any], atoms: Iterable[Any]) -> list[bool]:
     return [not isinstance(v, jec.Literal) and v in depend for v in atoms]
 
@@ -172,7 +177,7 @@ def allowed(
     rules: list[tuple[bool, set[str]]] = [
         (depends == {False} and work == [name], {"shared"}),
         (name == "cond" and bool(names) and "cond" not in names, {"all branches"}),
-        (name == "while" and any(map(_decides_for_each, group)), {"slowest example"}),
+        (name == "while" and any(_axes(b) > _axes(eqn) for b in group), {"slowest example"}),
         # No operand is mapped in this call, or a collective has taken the axis away.
         (as_it_was and (False in depends or True not in decided), {"shared"}),
         # It is called twice, and the examples decide it in one of the calls.
@@ -186,10 +191,12 @@ def allowed(
     return frozenset(next((kinds for holds, kinds in rules if holds), {"rewritten"}))
 
 
-def _decides_for_each(eqn: jec.JaxprEqn) -> bool:
-    return eqn.primitive.name == "while" and any(
-        var.aval.shape for var in bare(eqn.params["cond_jaxpr"]).outvars
-    )
+def _axes(eqn: jec.JaxprEqn) -> int:
+    """Return how many axes there are along which a loop is decided: of a `vmap` inside, some."""
+    if eqn.primitive.name != "while":
+        return 0
+    (predicate,) = bare(eqn.params["cond_jaxpr"]).outvars
+    return len(predicate.aval.shape)
 
 
 def _types(eqn: jec.JaxprEqn) -> list[Any]:

@@ -413,12 +413,54 @@ def a_counter_beside(x: Any) -> Any:
     return lax.while_loop(lambda c: c[0] < 4, lambda c: (c[0] + 1, c[1] + x), (0, x))[1]
 
 
+def print_beside(w: Any, x: Any) -> Any:
+    """Print a shared value beside a mapped one, and branch on the shared one."""
+    jax.debug.print("{w} {x}", w=w, x=x)
+    return lax.cond(w > 0, jnp.sin, jnp.cos, x) + lax.cond(w > 0, jnp.sin, jnp.cos, w)
+
+
+def test_a_print_decides_nothing(checked: Checked) -> None:
+    """What is printed beside an example's value depends on no example after it."""
+    explanation = checked(print_beside, X[0, 0], X[:, 0], in_axes=(None, 0))
+    assert kinds(explanation, "cond") == ["same", "shared"]
+
+
 @pytest.mark.parametrize("f", [a_shared_bound, a_counter_beside], ids=lambda f: f.__name__)
 def test_a_decision_that_no_example_has_a_say_in(checked: Checked, f: Any) -> None:
     """What is decided by shared values runs as it did."""
     explanation = checked(f, X[:, 0], axis_name="i")
     assert set(kinds(explanation, "while")) == {"same"}
     assert set(kinds(explanation, "cond")) <= {"same"}
+
+
+def doubled_until_large(v: Any) -> Any:
+    """Double a number until it is large."""
+    return lax.while_loop(lambda v: v < 10, lambda v: v * 2 + 1, v)
+
+
+def counted_with(n: Any, x: Any) -> Any:
+    """Count on from a number, and carry another one along."""
+    return lax.while_loop(lambda c: c[0] < 10, lambda c: (c[0] + 1, c[1] + x), (n, x))[1]
+
+
+@pytest.mark.parametrize(
+    ("inner", "expected"),
+    [
+        (lambda w, x: doubled_until_large(w) + x, "shared"),
+        (counted_with, "same"),
+        (lambda w, x: doubled_until_large(w + x), "slowest example"),
+    ],
+    ids=["shared", "carried along", "decided"],
+)
+def test_a_loop_that_a_vmap_inside_decides(checked: Checked, inner: Any, expected: str) -> None:
+    """The predicate has an axis of the `vmap` inside, and that alone makes no example the slowest.
+
+    Found by a random program.
+    """
+    explanation = checked(
+        lambda w, x: jax.vmap(lambda v: inner(v, x))(w), X[0], X[:, 0], in_axes=(None, 0)
+    )
+    assert kinds(explanation, "while") == [expected]
 
 
 @jax.jit

@@ -16,7 +16,7 @@ import pytest
 from jax.experimental import io_callback
 
 import vmapguide
-from vmapguide._advice import vmap_notes
+from vmapguide._advice import call_notes, vmap_notes
 from vmapguide._trace.call import Call, Vmap
 
 
@@ -219,6 +219,14 @@ class TestKeys:
         """Of an old key each half would be an example."""
         for key in (jax.random.PRNGKey(0), jax.random.key(0)):
             assert "jax.random.split(key, n) makes one for each" in note(jax.random.normal, key)
+            vmapguide.explain(jax.random.normal)(jax.random.split(key, 3))
+
+    def test_rows_that_are_no_keys(self) -> None:
+        """Five numbers are not a key, and no split would make them one."""
+        rows = jnp.ones((3, 5), jnp.uint32)
+        with pytest.raises(TypeError, match="invalid PRNG key data"):
+            jax.vmap(jax.random.normal)(rows)
+        assert note(jax.random.normal, rows) == ""
 
     def test_numbers_that_are_no_key(self) -> None:
         """Two unsigned numbers in a row are shared like any others."""
@@ -447,9 +455,12 @@ class TestAxes:
 
     @pytest.mark.parametrize("size", ["7", -1, [3]])
     def test_an_axis_size_that_is_no_size(self, size: Any) -> None:
-        """JAX does not name it; the note does."""
+        """JAX does not name it; the note does, and a size that is one gets no such note."""
         told = note(doubled, X, vmap={"in_axes": None, "axis_size": size})
         assert f"axis_size is the number of examples, a whole number, but is {size!r}" in told
+        vmapguide.explain(doubled, None, axis_size=7)(X)
+        told = note(doubled, X, vmap={"in_axes": 0, "axis_size": 7})
+        assert "axis_size is the number" not in told
 
     def test_an_axis_name(self) -> None:
         """A collective's name is proposed if it is the only one."""
@@ -480,6 +491,12 @@ class TestAxes:
         assert "an entry of in_axes has the structure of its argument" in told
         vmapguide.explain(lambda p: p["a"], ({"a": 0},))({"a": X})
 
+    def test_a_structure_that_is_right(self) -> None:
+        """Where an entry is no axis, or the function looks for another key, it is not that."""
+        told = note(lambda p: p["a"], {"a": X}, vmap={"in_axes": ({"a": "first"},)})
+        assert "structure" not in told
+        assert note(lambda p: p["b"], {"a": X}, vmap={"in_axes": ({"a": 0},)}) == ""
+
     @pytest.mark.parametrize("caller", ["diagram", "check"])
     @pytest.mark.parametrize("option", ["in_axes", "out_axes"])
     def test_every_function_that_stands_where_vmap_stood(self, caller: str, option: str) -> None:
@@ -487,3 +504,62 @@ class TestAxes:
         with pytest.raises(TypeError, match=f"vmap {option} must be an int") as caught:
             getattr(vmapguide, caller)(doubled, **{option: "0"})(X)
         assert f"{caller}: the entries of {option}" in "".join(caught.value.__notes__)
+
+
+# What a `vmap` inside the function is given, what the note says, what it proposes, and what is
+# wrong in another way: the note is not given of it.
+INSIDE: dict[str, tuple[dict[str, Any], str, dict[str, Any], dict[str, Any]]] = {
+    "vmap in_axes must be an int, None, or": (
+        {"in_axes": "0"},
+        "write (0,) or ({'a': 0},) even for a single one",
+        {"in_axes": (0,)},
+        {"in_axes": (5,)},
+    ),
+    "vmap out_axes must be an int, None, or": (
+        {"out_axes": "0"},
+        "out_axes has the structure of what the function returns",
+        {"out_axes": 0},
+        {"out_axes": 5},
+    ),
+    "vmap in_axes specification must be a tree prefix": (
+        {"in_axes": ({"a": 0},)},
+        "an entry of in_axes has the structure of its argument",
+        {"in_axes": (0,)},
+        {"in_axes": (5,)},
+    ),
+    "vmap out_axes specification must be a tree prefix": (
+        {"out_axes": {"a": 0}},
+        "out_axes has the structure of what the function returns",
+        {"out_axes": 0},
+        {"out_axes": 5},
+    ),
+    "must have at least one non-None value in in_axes": (
+        {"in_axes": None},
+        "nothing says how many examples there are: pass axis_size=",
+        {"in_axes": None, "axis_size": 2},
+        {"in_axes": 0, "axis_size": 2},
+    ),
+}
+
+
+@pytest.mark.parametrize("pattern", INSIDE)
+def test_a_vmap_inside(pattern: str) -> None:
+    """What is known of a wrong call is known of one that the function makes."""
+    wrong, told, right, otherwise = INSIDE[pattern]
+
+    def inside(vmap: dict[str, Any]) -> Callable[..., Any]:
+        def f(x: Any) -> Any:
+            return jax.vmap(doubled, **vmap)(x)
+
+        return f
+
+    with pytest.raises(Exception, match=pattern):
+        jax.vmap(inside(wrong))(X)
+    assert told in note(inside(wrong), X)
+    vmapguide.explain(inside(right))(X)
+    assert note(inside(otherwise), X) == ""
+
+
+def test_every_note_on_a_vmap_inside_is_followed() -> None:
+    """No such note is without a test."""
+    assert INSIDE.keys() == call_notes.INSIDE.keys()

@@ -31,7 +31,7 @@ def advice(caller: str, call: Call, message: str, *, inside: bool) -> str | None
     if problem := _wrong_axis_size(call):
         return problem
     if inside:
-        known = (text for pattern, text in _INSIDE.items() if re.search(pattern, message))
+        known = (text for pattern, text in INSIDE.items() if re.search(pattern, message))
         if text := next(known, None):
             return text
     if not inside and re.search(_NO_TYPE, message):
@@ -346,7 +346,7 @@ CAUSES: dict[str, Callable[[Call, re.Match[str]], str | None]] = {
 }
 
 # The same of a `vmap` that the function calls, whose arguments are not known here.
-_INSIDE = {
+INSIDE = {
     "vmap in_axes must be an int, None, or": _ENTRIES,
     "vmap out_axes must be an int, None, or": _RESULTS,
     "vmap in_axes specification must be a tree prefix": _STRUCTURE,

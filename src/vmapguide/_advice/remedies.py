@@ -179,6 +179,54 @@ def single_key(call: Call, i: int, size: int | None) -> Key | None:
     return Key(name, name if leaf.shape == one else f"{name}[0]")
 
 
+class Numbers(NamedTuple):
+    """A batch of numbers that the function goes through as if each were an array.
+
+    Attributes:
+        name: the argument.
+        is_looped: whether the function goes through as many as there are, be it one.
+        share: the call in which all examples share the batch, if it works.
+        plain: the call without `jax.vmap`, as it is written, if it works.
+    """
+
+    name: str
+    is_looped: bool
+    share: Share | None
+    plain: str | None
+
+
+def single_numbers(call: Call) -> Numbers | None:
+    """Return which batch of numbers the function goes through; None if no remedy works."""
+    args, kwargs = jax.tree.unflatten(call.tree, call.leaves)
+    for i, axis in enumerate(call.axes or ()):
+        leaf = call.leaves[i]
+        if axis is None or len(getattr(leaf, "shape", ())) != 1:
+            continue
+        shape = (*leaf.shape, 1) if axis == 0 else (1, *leaf.shape)
+        row = jax.ShapeDtypeStruct(shape, leaf.dtype)
+        is_looped = traced(with_leaves(call, {i: row})) is not None
+        plan = share(call, {i}, call.vmap.axis_size)
+        if plan and traced(plan.call) is None:
+            plan = None
+        plain = None
+        if len(call.leaves) == 1 and can_be_traced(call.f, *args, **kwargs):
+            plain = f"{name_of(call)}({', '.join(a.name for a in arguments(call))})"
+        if is_looped or plan or plain:
+            return Numbers(call.names[i], is_looped, plan, plain)
+    return None
+
+
+def has_a_mean(call: Call, axis_name: Any) -> bool:
+    """Say whether the results can be averaged over the batch: random keys cannot."""
+
+    def mean(*args: Any, **kwargs: Any) -> Any:
+        return jax.lax.pmean(call.f(*args, **kwargs), axis_name)
+
+    args, kwargs = jax.tree.unflatten(call.tree, call.leaves)
+    vmap = dataclasses.replace(call.vmap, axis_name=axis_name)
+    return traced(Call(mean, vmap, args, kwargs)) is not None
+
+
 def sequential(call: Call) -> Iterator[str]:
     """Yield what runs the function one example at a time and works in the place of `jax.vmap`."""
     name = name_of(call)
@@ -231,10 +279,10 @@ def _can_be_mapped_by_a_loop(call: Call) -> bool:
     return can_be_traced(loop, [call.leaves[i] for i in mapped])
 
 
-def can_be_traced(f: Callable[..., Any], *args: Any) -> bool:
+def can_be_traced(f: Callable[..., Any], *args: Any, **kwargs: Any) -> bool:
     """Say whether a function can be traced with these arguments."""
     try:
-        jax.make_jaxpr(f)(*args)
+        jax.make_jaxpr(f)(*args, **kwargs)
     except Exception:  # noqa: BLE001 - whatever it is, this is no remedy.
         return False
     return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import linecache
 import traceback
 from collections.abc import Iterator
@@ -33,18 +34,10 @@ def what_was_tested(frame: traceback.FrameSummary) -> tuple[str, ...]:
     The outermost reason comes first: of `if a and b` both are. There is none if it cannot be told,
     as where there is no source.
     """
-    if None in (frame.lineno, frame.end_lineno, frame.colno, frame.end_colno):
-        return ()
-    start, end = (
-        (frame.lineno or 0, frame.colno or 0),
-        (frame.end_lineno or 0, frame.end_colno or 0),
-    )
-    try:
-        tree = ast.parse("".join(linecache.getlines(frame.filename)))
-    except (SyntaxError, ValueError):
-        return ()
+    tree = _tree(frame)
+    start, end = _position(frame)
     found: list[str] = []
-    for node in ast.walk(tree):
+    for node in ast.walk(tree) if tree else ():
         for region, what, whole in (*_tests(node), *_calls(node)):
             # What is tested may be a part of the region, or the whole of a statement: that is what
             # Python 3.11 says of some.
@@ -53,6 +46,36 @@ def what_was_tested(frame: traceback.FrameSummary) -> tuple[str, ...]:
                 found.append(what)
     # Regions are nested, and a walk comes to the inner ones later.
     return tuple(dict.fromkeys(found))
+
+
+def what_was_called(frame: traceback.FrameSummary) -> str | None:
+    """Return the name of the function that was called there; None if it is one of Python's own."""
+    tree = _tree(frame)
+    start, end = _position(frame)
+    for node in ast.walk(tree) if tree else ():
+        match node:
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
+                is_python = isinstance(node.func, ast.Name) and hasattr(builtins, name)
+                if _span(node) == (start, end) and not is_python:
+                    return name
+    return None
+
+
+def _tree(frame: traceback.FrameSummary) -> ast.Module | None:
+    """Return the module that a frame lies in; None if it has no source, or no position in it."""
+    if None in (frame.lineno, frame.end_lineno, frame.colno, frame.end_colno):
+        return None
+    try:
+        return ast.parse("".join(linecache.getlines(frame.filename)))
+    except (SyntaxError, ValueError):
+        return None
+
+
+def _position(frame: traceback.FrameSummary) -> _Span:
+    return (
+        (frame.lineno or 0, frame.colno or 0),
+        (frame.end_lineno or 0, frame.end_colno or 0),
+    )
 
 
 def _span(node: ast.AST) -> _Span:

@@ -3,11 +3,12 @@
 JAX's message stays as it is. `CAUSES` maps a pattern in it to advice about the function, and
 `_call_notes` has the advice about how it is called. Whatever can be tried is tried before it is
 proposed, and a test follows every proposal. To add one: a pattern, a sentence, and a row in
-`tests/reported/test_refusals.py`.
+one of `tests/reported/test_refused_*.py`.
 """
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import re
 import traceback
@@ -18,7 +19,7 @@ from typing import NamedTuple
 import jax
 
 from vmapguide._advice import call_notes, remedies
-from vmapguide._advice.user_frame import user_frame, what_was_tested
+from vmapguide._advice.user_frame import user_frame, what_was_called, what_was_tested
 from vmapguide._advice.wrong_calls import misfit
 from vmapguide._trace.call import Call
 from vmapguide._trace.names import function_name
@@ -118,8 +119,21 @@ TESTS = {
 }
 
 
+# Methods of Python's that compare, and take no size.
+_COMPARING = ("index", "count", "remove")
+
+
 def _python_branch(refusal: Refusal) -> str:
     tested = what_was_tested(refusal.frame) if refusal.frame else ()
+    called = what_was_called(refusal.frame) if refusal.frame else function_name(refusal.call.f)
+    is_python = called in _COMPARING or hasattr(builtins, called or "bool")
+    if not tested and not is_python:
+        return _filled(
+            f"{called} branches on a value that {{differs}}: pass size=, the most there can be, if "
+            f"it takes that; and a number that all examples share as a Python value that in_axes "
+            f"does not map.",
+            refusal,
+        )
     # Of numbers, `and` and `or` return one, and `&` and `|` do not take them.
     is_number = "shape bool[" not in refusal.message
     words = ["number" if what == "and" and is_number else what for what in tested] or ["if"]
@@ -135,6 +149,23 @@ def _slice(refusal: Refusal) -> str:
     if re.search(r"slice\(None, |, None, None\)", refusal.message):
         return f"{text}, and this one has not: use {mask}."
     return f"{text}. If this one has, use {fixed}; if not, use {mask}."
+
+
+def _size(refusal: Refusal) -> str | None:
+    """Say what to do about a size: what is blanked can be as large as the largest."""
+    if "Tracer" not in refusal.message:
+        return None  # It is no size at all.
+    if refusal.frame and what_was_called(refusal.frame) == "reshape":
+        text = (
+            "reshape has one shape for all examples, and this one {differs}: if all have the same, "
+            "pass its sizes as Python numbers that in_axes does not map."
+        )
+    else:
+        text = (
+            "an array has one shape for all examples, and this size {differs}: use the largest, "
+            "and blank what is too much with jnp.where(jnp.arange(largest) < n, …)."
+        )
+    return _filled(text, refusal)
 
 
 def _no_rule(refusal: Refusal) -> str | None:
@@ -207,6 +238,8 @@ def _out_axes_none(refusal: Refusal) -> str:
     # Otherwise it is a vmap inside the function that was refused.
     whose = "" if None in spec else "a vmap inside the function: "
     name = call.vmap.axis_name or "i"
+    if None in spec and not remedies.has_a_mean(call, name):
+        return f"{text}: give it a number."
     return (
         f"{whose}{text}: give it a number, or reduce it inside the function, as by "
         f"jax.lax.pmean(result, {name!r}) with axis_name={name!r}."
@@ -219,6 +252,20 @@ def _output(refusal: Refusal) -> str:
         f"the function returns a value of type {kind[-1]}, of which vmap cannot make a batch: "
         f"return arrays, numbers, and pytrees of these alone."
     )
+
+
+def _iteration(refusal: Refusal) -> str | None:
+    """Say what to do where Python goes through an argument of which each example is a number."""
+    found = remedies.single_numbers(refusal.call)
+    if found is None:
+        return None
+    text = f"Python goes through {found.name}, of which each example is one number"
+    ways = [
+        *([f"vmap is that loop, so compute with {found.name} itself"] if found.is_looped else ()),
+        *([f"if all examples share {found.name}, {found.share.how}"] if found.share else ()),
+        *([f"call {found.plain}, without vmap, if it is for all of them"] if found.plain else ()),
+    ]
+    return f"{text}: {'; '.join(ways)}."
 
 
 # What JAX says, as a pattern, and what to say to it: a sentence, or a function that writes one
@@ -237,8 +284,9 @@ CAUSES: dict[str, str | Callable[[Refusal], str | None]] = {
         "vmap returns."
     ),
     "The numpy.ndarray conversion method __array__": (
-        "NumPy computes with values, and in here is {several}: use jax.numpy, and jnp.asarray "
-        "around a NumPy array that is indexed."
+        "NumPy computes with values, and in here is {several}: use jax.numpy or jax.scipy, "
+        "jnp.asarray around a NumPy array that is indexed, and jax.pure_callback with a "
+        "vmap_method for what JAX has not."
     ),
     "The __index__\\(\\) method was called": (
         "range, a list's index and a shape need one number, and in here is {several}: use "
@@ -249,11 +297,11 @@ CAUSES: dict[str, str | Callable[[Refusal], str | None]] = {
         "three arguments, which keeps the shape."
     ),
     "Slice entries must be static|must have static start/stop/step": _slice,
-    "Shapes must be 1D sequences of concrete|jnp.arange argument|argument `num_classes`": (
-        "an array has one shape for all examples, and this size {differs}: use the largest, and "
-        "blank what is too much with jnp.where(jnp.arange(largest) < n, …)."
-    ),
-    "The size argument of jnp.|concrete value for the size argument": (
+    "Shapes must be 1D sequences of concrete|jnp.arange argument|argument `num_classes`": _size,
+    (
+        "The size argument of jnp.|concrete value for the size argument|"
+        r"The error arose in (setdiff1d|union1d)\(\)"
+    ): (
         "an array has one shape for all examples, and how many elements there are {differs}: pass "
         "size=, the most there can be."
     ),
@@ -269,7 +317,7 @@ CAUSES: dict[str, str | Callable[[Refusal], str | None]] = {
         "a scan has one length for all examples, and this one {differs}: use jax.lax.fori_loop, "
         "which goes on until the last example is done."
     ),
-    "Non-hashable static|must be known statically|unhashable type: '(?:Batch|Vmap)Tracer'": (
+    "must be known statically|unhashable type: '\\w*Tracer'": (
         "static arguments, keys of dictionaries, members of sets and what functools.cache keeps "
         "need one value, and in here is {several}: if all have the same, pass it as a Python value "
         "that in_axes does not map; else look it up with jnp.asarray(items)[i], choose with "
@@ -286,7 +334,8 @@ CAUSES: dict[str, str | Callable[[Refusal], str | None]] = {
     "vmap is only supported for the .* when vmap_method is one of": _vmap_method,
     "axis_index_groups not supported": (
         "vmap knows no groups of examples: if they are equally large, give each group a row, and "
-        "map twice: jax.vmap(jax.vmap(f, axis_name=…)), with the collective over the inner axis."
+        "map twice: jax.vmap(jax.vmap(f, axis_name=…)), with the collective over the inner axis. "
+        "If not, take what jax.lax.all_gather returns, and blank the other groups with jnp.where."
     ),
     "State effect not supported in vmap-of-cond": (
         "a branch of cond or switch can neither read nor write a Ref under vmap: read it before, "
@@ -305,7 +354,19 @@ CAUSES: dict[str, str | Callable[[Refusal], str | None]] = {
         "whether it has the batch axis, in front: return y, True for one array."
     ),
     "Permutation doesn't match the axis size": (
-        "under vmap, ppermute needs to know for every example where it goes: one pair (source, "
-        "destination) for each."
+        "under vmap, ppermute needs to know for every example where it goes, one pair (source, "
+        "destination) for each, and pshuffle where it comes from: blank with jnp.where what is to "
+        "get nothing."
+    ),
+    "iteration over a 0-d array": _iteration,
+    r"wrapped in a (Batch|Vmap)Tracer to escape": (
+        "this value was kept, in a global, a list or an attribute, by a function that vmap has "
+        "traced before, and has no numbers outside of that: return it there, keep what vmap "
+        "returns, and pass it to the function that needs it as an argument."
+    ),
+    r"to escape the scope": (
+        "this value was kept, in a global, a list or an attribute, by a function that is traced "
+        "apart, as jit, scan and cond do, and is none outside of that: return it there, by scan as "
+        "one of its outputs, and use what comes back."
     ),
 }

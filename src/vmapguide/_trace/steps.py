@@ -299,7 +299,7 @@ def _kind(eqn: jec.JaxprEqn, group: tuple[jec.JaxprEqn, ...], *, decides: bool) 
     """Say what became of an equation; `decides`: whether examples have a say in its predicate."""
     name = eqn.primitive.name
     names = [batched.primitive.name for batched in group]
-    if names and (kind := _kind_of_decision(name, group, decides=decides)):
+    if names and (kind := _kind_of_decision(eqn, group, decides=decides)):
         return kind
     if names == [name] and _types(group[0]) == _types(eqn):
         return "shared"
@@ -313,22 +313,29 @@ def _kind(eqn: jec.JaxprEqn, group: tuple[jec.JaxprEqn, ...], *, decides: bool) 
 
 
 def _kind_of_decision(
-    name: str, group: tuple[jec.JaxprEqn, ...], *, decides: bool
+    source: jec.JaxprEqn, group: tuple[jec.JaxprEqn, ...], *, decides: bool
 ) -> Kind | Literal[""]:
     """Say what became of a loop or branch that examples have a say in, each or all together."""
-    if name == "while" and (decides or any(map(_has_batched_predicate, group))):
-        return "slowest example"
+    name = source.primitive.name
+    if name == "while":
+        # A `vmap` inside the function gives the predicate an axis, too, and that is no example's.
+        rank = _rank_of_predicate(source)
+        is_batched = any(_rank_of_predicate(eqn) > rank for eqn in group)
+        return "slowest example" if decides or is_batched else ""
     if name == "cond" and not any(eqn.primitive.name == "cond" for eqn in group):
         return "all branches"
     return "any example" if name == "cond" and decides else ""
 
 
-def _has_batched_predicate(eqn: jec.JaxprEqn) -> bool:
-    """Say whether a loop decides for each example. The select that this is, is not in its jaxpr."""
+def _rank_of_predicate(eqn: jec.JaxprEqn) -> int:
+    """Return how many axes the predicate of a loop has: those along which each decides for itself.
+
+    The select that this is, is not in the loop's jaxpr. What is no loop has none.
+    """
     if eqn.primitive.name != "while":
-        return False
+        return 0
     (predicate,) = opened(eqn.params["cond_jaxpr"]).outvars
-    return bool(predicate.aval.shape)  # type: ignore[attr-defined]
+    return len(predicate.aval.shape)  # type: ignore[attr-defined]
 
 
 def _types(eqn: jec.JaxprEqn) -> list[Any]:
