@@ -125,7 +125,9 @@ class TestTiming:
         (timing,) = result.timings["doubled"]
         assert timing is not None
         assert timing.compiling is not None
-        assert timing.compiling > 0 < timing.low <= timing.median <= timing.high
+        assert (
+            timing.compiling > 0 < timing.lower_quartile <= timing.median <= timing.upper_quartile
+        )
         as_it_is = vmapguide.benchmark(doubled, added, rounds=3, jit=False)(X)
         assert as_it_is.timings["doubled"][0].compiling is None  # type: ignore[union-attr]
         assert "compiling" in str(result)
@@ -257,12 +259,12 @@ class TestRefused:
         with pytest.raises(ValueError, match=r"Mend one of them, or allow for .* rtol= or atol="):
             run(X)
         # Where they do compute the same they are compared.
-        assert run(X[:1]).sides == ("wrong", "right")
+        assert run(X[:1]).names == ("wrong", "right")
 
     def test_tolerances(self) -> None:
         """What differs within them is compared."""
         run = vmapguide.benchmark(doubled, lambda x: 2 * x + 0.1, atol=0.2, rounds=1)
-        assert run(X).sides == ("doubled", "<lambda>")
+        assert run(X).names == ("doubled", "<lambda>")
 
     def test_equal_nans(self) -> None:
         """They are equal."""

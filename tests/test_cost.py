@@ -553,13 +553,14 @@ class TestExplanation:
 
         cost = vmapguide.cost(vmapguide.explain(neuron)(X))
         work = {
-            step.primitive: (step.flops + step.transcendentals, step.one) for step in cost.steps
+            step.primitive: (step.flops + step.transcendentals, step.per_example_work)
+            for step in cost.steps
         }
         assert work["dot_general"] == (3 * 20, 20)
         assert work["add"] == (3 * 2, 2)
         assert work["tanh"] == (3 * 2, 2)
         assert work["reduce_sum"] == (3 * 1, 1)
-        assert cost.sizes == {"B": 3}
+        assert cost.axis_sizes == {"B": 3}
         assert cost.flops == vmapguide.cost(jax.vmap(neuron))(X).flops
         (dot,) = [step for step in cost.steps if step.primitive == "dot_general"]
         assert dot.source is not None
@@ -573,7 +574,7 @@ class TestExplanation:
 
         cost = vmapguide.cost(vmapguide.explain(either)(X))
         batch = sum(step.flops for step in cost.steps)
-        one = sum(step.one or 0 for step in cost.steps)
+        one = sum(step.per_example_work or 0 for step in cost.steps)
         assert batch == cost.flops
         assert batch > 3 * one
 
@@ -593,7 +594,7 @@ class TestExplanation:
         cost = vmapguide.cost(dataclasses.replace(explanation, steps=unknown, complete=False))
         assert cost.flops == vmapguide.cost(explanation).flops > 0
         assert sum(step.flops for step in cost.steps) == cost.flops
-        assert all(step.one is None for step in cost.steps)
+        assert all(step.per_example_work is None for step in cost.steps)
         assert "times one example" not in str(cost)
 
     def test_no_examples(self) -> None:
@@ -614,7 +615,7 @@ class TestExplanation:
         """A step in a loop of known length has all its runs."""
         explanation = vmapguide.explain(power(10), in_axes=(None, 0))(A, X)
         (step,) = [s for s in vmapguide.cost(explanation).steps if s.primitive == "dot_general"]
-        assert (step.flops, step.one) == (3 * 10 * 50, 10 * 50)
+        assert (step.flops, step.per_example_work) == (3 * 10 * 50, 10 * 50)
 
     def test_the_view(self) -> None:
         """A row for each line of the user's, and how many times one example it is."""

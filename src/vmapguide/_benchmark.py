@@ -35,7 +35,7 @@ class Benchmark(Shown):
     """How long functions took: `str()` in a terminal, a table in a notebook.
 
     Attributes:
-        sides: what the functions are called, in the order in which they were given.
+        names: what the functions are called, in the order in which they were given.
         sizes: the batch sizes of the sweep; `(None,)` if there was none.
         timings: for each side its timing at each size; None where it was too slow to be run.
         device: what it ran on.
@@ -50,13 +50,13 @@ class Benchmark(Shown):
         ...     vmap=jax.vmap(lambda x: jnp.tanh(x).sum()),
         ...     rounds=3,
         ... )(jnp.ones((8, 5)))
-        >>> result.sides, result.sizes
+        >>> result.names, result.sizes
         (('loop', 'vmap'), (None,))
         >>> result.timings["vmap"][0].median > 0
         True
     """
 
-    sides: tuple[str, ...]
+    names: tuple[str, ...]
     sizes: tuple[int | None, ...]
     timings: Mapping[str, tuple[Timing | None, ...]]
     device: str
@@ -138,7 +138,7 @@ class Benchmark(Shown):
 
     def _timing(self, side: str, size: int | None) -> Timing:
         if side not in self.timings:
-            raise KeyError(f"benchmark: there is no side {side!r}; there are {self.sides}.")
+            raise KeyError(f"benchmark: there is no side {side!r}; there are {self.names}.")
         if size is not None and size not in self.sizes:
             raise ValueError(f"benchmark: there is no size {size}; there are {self.sizes}.")
         timing = self.timings[side][-1 if size is None else self.sizes.index(size)]
@@ -176,7 +176,7 @@ class Benchmark(Shown):
             ) from error
         with plt.style.context("vmapguide.assets.figure"):
             ax = plt.subplots()[1] if ax is None else ax
-            for name, marker in zip(self.sides, _markers(), strict=False):
+            for name, marker in zip(self.names, _markers(), strict=False):
                 points = [
                     (size, t)
                     for size, t in zip(self.sizes, self.timings[name], strict=True)
@@ -184,7 +184,10 @@ class Benchmark(Shown):
                 ]
                 sizes = [size for size, _ in points]
                 (line,) = ax.plot(sizes, [t.median for _, t in points], marker=marker, label=name)
-                low, high = [t.low for _, t in points], [t.high for _, t in points]
+                low, high = (
+                    [t.lower_quartile for _, t in points],
+                    [t.upper_quartile for _, t in points],
+                )
                 ax.fill_between(sizes, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
             ax.set(xscale="log", yscale="log", xlabel="batch size", ylabel="seconds for one call")
             ax.set_xticks(self.sizes, [str(size) for size in self.sizes])
@@ -195,13 +198,13 @@ class Benchmark(Shown):
         """Return the benchmark as plain data, ready for `json.dumps`.
 
         Returns:
-            A dictionary with the keys `schema` (`"vmapguide.benchmark/1"`), `sides`, `sizes`,
+            A dictionary with the keys `schema` (`"vmapguide.benchmark/1"`), `names`, `sizes`,
             `device`, `same_program`, and for each side, by its name, `compiled`, which says whether
             it was, and `timings`, a list of the fields of `Timing`, or None, one for each size.
         """
         return {
             "schema": "vmapguide.benchmark/1",
-            "sides": list(self.sides),
+            "names": list(self.names),
             "sizes": list(self.sizes),
             "device": self.device,
             "same_program": [[*map(list, groups)] for groups in self.same_program],
@@ -224,9 +227,9 @@ class Benchmark(Shown):
             )
             for i, size in enumerate(self.sizes)
         )
-        as_it_is = [name for name in self.sides if not self._compiled[name]]
+        as_it_is = [name for name in self.names if not self._compiled[name]]
         state = f"Compiled, but {_listed(as_it_is)}" if as_it_is else "Compiled"
-        if len(as_it_is) == len(self.sides):
+        if len(as_it_is) == len(self.names):
             state = "As they are"
         notes = [f"{state}, on {self.device}.", *self._about_programs()]
         if any(str(row.cells[1]).startswith(_UNSURE) for table in tables for row in table.rows):
@@ -238,24 +241,24 @@ class Benchmark(Shown):
             notes.append(
                 f"{_NOT_RUN}: not run. It took more than {self._patience:g} s at a smaller size."
             )
-        title = f"benchmark {' · '.join(self.sides)}"
+        title = f"benchmark {' · '.join(self.names)}"
         return Report(title, self._call, tables=tables, notes=tuple(notes))
 
     def _rows(self, i: int) -> Iterator[Row]:
         """Yield the rows of one size, the fastest first."""
-        ran = {name: t for name in self.sides if (t := self.timings[name][i]) is not None}
+        ran = {name: t for name in self.names if (t := self.timings[name][i]) is not None}
         order = sorted(ran, key=lambda name: ran[name].median)
         for name in order:
             timing, fastest = ran[name], ran[order[0]]
             unsure = name != order[0] and not self.told_apart(name, order[0], self.sizes[i])
             ratio = f"{_UNSURE + ' ' if unsure else ''}{timing.median / fastest.median:.3g}"
-            spread = f"{_seconds(timing.low)} to {_seconds(timing.high)}"
+            spread = f"{_seconds(timing.lower_quartile)} to {_seconds(timing.upper_quartile)}"
             cells: tuple[str, ...] = (name, ratio, _seconds(timing.median), spread)
             if any(self._compiled.values()):
                 cells += ("not" if timing.compiling is None else _seconds(timing.compiling),)
             yield Row(cells)
         width = 5 if any(self._compiled.values()) else 4
-        for name in self.sides:
+        for name in self.names:
             if name not in ran:
                 yield Row((name, *[_NOT_RUN] * (width - 1)), faded=True)
 
@@ -374,7 +377,7 @@ def benchmark(
         names = leaf_names(next(iter(sides.values())), args, kwargs)
         types = map(wrong_calls.describe, jax.tree.leaves((args, kwargs)))
         return Benchmark(
-            sides=tuple(sides),
+            names=tuple(sides),
             sizes=sizes,
             timings={name: tuple(list_) for name, list_ in timings.items()},
             device=device(),

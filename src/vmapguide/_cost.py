@@ -52,11 +52,11 @@ class Cost(Shown):
         uncounted: how often operations occur of which it is not known what they cost.
         steps: what each equation costs, or each step of an explanation. If that is not complete,
             what each batched equation costs.
-        sizes: of an explanation the sizes of the batch axes by their names.
+        axis_sizes: of an explanation the sizes of the batch axes by their names.
         choices: the conds whose branches differ in what they cost.
         cheapest: the totals if each of them takes its cheapest branch, and not its dearest.
         choices_of_one: of an explanation the choices of one example, whose dearest branches are in
-            `CostStep.one`. Where the predicate is mapped the batch runs all branches.
+            `CostStep.per_example_work`. Where the predicate is mapped the batch runs all branches.
 
     Example:
         >>> import jax, jax.numpy as jnp, vmapguide
@@ -75,7 +75,7 @@ class Cost(Shown):
     loops: tuple[Loop, ...]
     uncounted: Mapping[str, int]
     steps: tuple[CostStep, ...]
-    sizes: Mapping[str, int]
+    axis_sizes: Mapping[str, int]
     choices: tuple[Choice, ...]
     cheapest: Work
     choices_of_one: tuple[Choice, ...]
@@ -117,9 +117,9 @@ class Cost(Shown):
         Returns:
             A dictionary with the keys `schema` (`"vmapguide.cost/1"`), `name`, `flops`,
             `transcendentals`, `bytes`, `loops` (the fields of `Loop`), `uncounted`, `steps` (the
-            fields of `CostStep`), `sizes`, `choices` and `choices_of_one` (the fields of `Choice`),
-            `cheapest` (those of `Work`), `xla` (those of `XlaCost`, or None), `xla_error` and
-            `differences`. A source has the fields of `Source` and its `expression`.
+            fields of `CostStep`), `axis_sizes`, `choices` and `choices_of_one` (the fields of
+            `Choice`), `cheapest` (those of `Work`), `xla` (those of `XlaCost`, or None),
+            `xla_error` and `differences`. A source has the fields of `Source` and its `expression`.
         """
         return {
             "schema": "vmapguide.cost/1",
@@ -130,7 +130,7 @@ class Cost(Shown):
             "loops": [*map(_plain, self.loops)],
             "uncounted": dict(self.uncounted),
             "steps": [*map(_plain, self.steps)],
-            "sizes": dict(self.sizes),
+            "axis_sizes": dict(self.axis_sizes),
             "choices": [*map(_plain, self.choices)],
             "choices_of_one": [*map(_plain, self.choices_of_one)],
             "cheapest": dataclasses.asdict(self.cheapest),
@@ -152,7 +152,6 @@ class Cost(Shown):
             loops=self.loops,
             uncounted=self.uncounted,
             steps=self.steps,
-            sizes=self.sizes,
             choices=self.choices,
             cheapest=self.cheapest,
             choices_of_one=self.choices_of_one,
@@ -258,7 +257,7 @@ def cost(
             cheapest,
             name=name,
             steps=tuple(map(costs.step_of, counted.entries)),
-            sizes={},
+            axis_sizes={},
             call=", ".join(map("{}: {}".format, names, types)),
             compile_=lambda: jitted.lower(*args, **kwargs).compile(),
         )
@@ -289,7 +288,7 @@ def _of_explanation(explanation: Explanation) -> Cost:
         of_one,
         name=f"vmap({explanation.name})",
         steps=tuple(steps),
-        sizes=dict(explanation.sizes),
+        axis_sizes=dict(explanation.sizes),
         call=sizes,
         compile_=compile_,
     )
@@ -302,7 +301,7 @@ def _cost(
     *,
     name: str,
     steps: tuple[CostStep, ...],
-    sizes: Mapping[str, int],
+    axis_sizes: Mapping[str, int],
     call: str,
     compile_: Callable[[], Any],
 ) -> Cost:
@@ -321,7 +320,7 @@ def _cost(
         loops=tuple(costs.loops_of(counted)),
         uncounted=uncounted,
         steps=steps,
-        sizes=sizes,
+        axis_sizes=axis_sizes,
         choices=tuple(costs.choices_of(counted)),
         cheapest=Work(*costs.fields(least)),
         choices_of_one=tuple(costs.choices_of(of_one)) if of_one else (),

@@ -172,15 +172,15 @@ class CostStep:
         transcendentals: functions such as `exp`, counted in the same way.
         bytes: bytes read and written if every equation runs on its own.
         loops: the loops of unknown length that it is in, by their names in `Cost.loops`.
-        one: of an explanation, the FLOPs and transcendental functions of one example, together;
-            of a `cond` those of its dearest branch.
+        per_example_work: of an explanation, the FLOPs and transcendental functions of one example,
+            together; of a `cond` those of its dearest branch.
         choices: the choices in whose dearest branch it is, by their names in `Cost.choices`.
 
     Example:
         >>> import jax, jax.numpy as jnp, vmapguide
         >>> X = jax.ShapeDtypeStruct((32, 4), jnp.float32)
         >>> step, *_ = vmapguide.cost(vmapguide.explain(lambda x: jnp.sin(x) @ x)(X)).steps
-        >>> step.primitive, step.transcendentals, step.one
+        >>> step.primitive, step.transcendentals, step.per_example_work
         ('sin', 128, 4)
     """
 
@@ -190,7 +190,7 @@ class CostStep:
     transcendentals: int
     bytes: int
     loops: tuple[str, ...]
-    one: int | None = None
+    per_example_work: int | None = None
     choices: tuple[str, ...] = ()
 
 

@@ -44,7 +44,7 @@ class TestSidesThatAreNamedLikeOptions:
         ):
             vmapguide.benchmark(**sides)
         renamed = {f"{option}_side": sides.pop(option), **sides}
-        assert len(vmapguide.benchmark(**renamed, rounds=1)(X).sides) == 3
+        assert len(vmapguide.benchmark(**renamed, rounds=1)(X).names) == 3
 
     @pytest.mark.parametrize("option", ["rtol", "atol"])
     def test_compare(self, option: str) -> None:

@@ -46,7 +46,7 @@ class TestGpu:
     @pytest.mark.parametrize("jit", [True, False])
     def test_benchmark(self, jit: bool) -> None:
         """It times them, compiled or not."""
-        assert vmapguide.benchmark(exact, rounded, jit=jit, rounds=1)(X).sides
+        assert vmapguide.benchmark(exact, rounded, jit=jit, rounds=1)(X).names
 
     def test_compare(self) -> None:
         """The numbers are the same."""

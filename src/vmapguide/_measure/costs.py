@@ -75,7 +75,9 @@ def _of_entries(
     loops = dict.fromkeys(loop for entry in entries for loop in entry.loops)
     choices = dict.fromkeys(choice for entry in entries for choice in entry.choices)
     amount = fields(total(entries))
-    return CostStep(name, source, *amount, loops=tuple(loops), one=one, choices=tuple(choices))
+    return CostStep(
+        name, source, *amount, loops=tuple(loops), per_example_work=one, choices=tuple(choices)
+    )
 
 
 def total(entries: Iterable[Entry]) -> Amount:

@@ -36,8 +36,8 @@ class Timing:
 
     Attributes:
         median: seconds, the median of the samples.
-        low: seconds, a quarter of the samples took less.
-        high: seconds, a quarter of the samples took more.
+        lower_quartile: seconds, a quarter of the samples took less.
+        upper_quartile: seconds, a quarter of the samples took more.
         compiling: seconds that tracing and compiling took; None if it was not compiled.
         calls: how many calls make a sample.
         samples: how many samples were taken.
@@ -47,13 +47,13 @@ class Timing:
         >>> import jax.numpy as jnp, vmapguide
         >>> result = vmapguide.benchmark(jnp.sin, jnp.sin, rounds=3)(jnp.ones(5))
         >>> timing, = result.timings["sin"]
-        >>> timing.low <= timing.median <= timing.high, timing.samples
+        >>> timing.lower_quartile <= timing.median <= timing.upper_quartile, timing.samples
         (True, 3)
     """
 
     median: float
-    low: float
-    high: float
+    lower_quartile: float
+    upper_quartile: float
     compiling: float | None
     calls: int
     samples: int
@@ -149,8 +149,8 @@ def _timing(runner: Runner, samples: list[float]) -> Timing:
         low, _, high = statistics.quantiles(samples, n=4, method="inclusive")
     return Timing(
         median=statistics.median(samples),
-        low=low,
-        high=high,
+        lower_quartile=low,
+        upper_quartile=high,
         compiling=runner.compiling,
         calls=runner.calls,
         samples=len(samples),

@@ -27,7 +27,6 @@ class CostView:
     loops: Sequence[Loop]
     uncounted: Mapping[str, int]
     steps: Sequence[CostStep]
-    sizes: Mapping[str, int]
     choices: Sequence[Choice]
     cheapest: Work
     choices_of_one: Sequence[Choice]
@@ -100,7 +99,7 @@ def sentence(gap: Gap) -> str:
 
 
 def _lines_table(view: CostView) -> Table:
-    batched = any(step.one is not None for step in view.steps)
+    batched = any(step.per_example_work is not None for step in view.steps)
     lines = [*_lines(view)]
     total = sum(line.work for line in lines)
     # What a line's share is of a total that is not known is not known either.
@@ -153,7 +152,7 @@ def _lines(view: CostView) -> Iterator[_Line]:
 
 def _factor(line: _Line) -> str:
     """Say how many times as much the batch costs as one example does."""
-    one = sum(step.one or 0 for step in line.steps)
+    one = sum(step.per_example_work or 0 for step in line.steps)
     return f"{line.work / one:.4g}" if one else ""
 
 
