@@ -13,6 +13,11 @@ from vmapguide._explain import Explanation
 from vmapguide._jaxpr.compat import opened
 from vmapguide._jaxpr.equality import equal
 from vmapguide._jaxpr.walk import nested, without_addresses
+from vmapguide._measure import evidence
+
+
+# Here a fault in what looks for reasons is an error, and not a reason that is missing.
+evidence.RAISES_ERRORS = True
 
 
 def all_equations(jaxpr: Any) -> Iterator[jec.JaxprEqn]:

@@ -15,6 +15,7 @@ from jax import lax
 
 import vmapguide
 from vmapguide import Check
+from vmapguide._measure import evidence, reasons
 
 
 X = jax.random.normal(jax.random.key(0), (3, 5))
@@ -557,8 +558,11 @@ class TestReasons:
 
     @pytest.mark.cpu_only
     @pytest.mark.parametrize("x64", [False, True])
-    def test_jaxs_configuration_is_left_alone(self, x64: bool) -> None:
+    def test_jaxs_configuration_is_left_alone(
+        self, monkeypatch: pytest.MonkeyPatch, x64: bool
+    ) -> None:
         """Whatever was tried out, and if it failed."""
+        monkeypatch.setattr(evidence, "RAISES_ERRORS", False)
 
         def f(x: jax.Array) -> jax.Array:
             if x.dtype == jnp.float64:
@@ -571,6 +575,20 @@ class TestReasons:
                 assert not check.same
                 assert codes(check) == [] if g is f else ["rounding"]
                 assert jnp.arange(2.0).dtype == (jnp.float64 if x64 else jnp.float32)
+
+    def test_a_fault_in_a_cause(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It is as if that cause were not known, and the next ones are tried. Tests see it."""
+
+        def faulty(_: evidence.Evidence) -> evidence.Found:
+            raise ZeroDivisionError
+
+        numbers = counter()
+        check = vmapguide.check(lambda x: x + next(numbers))
+        monkeypatch.setattr(reasons, "CAUSES", (faulty, *reasons.CAUSES))
+        with pytest.raises(ZeroDivisionError):
+            check(X)
+        monkeypatch.setattr(evidence, "RAISES_ERRORS", False)
+        assert codes(check(X)) == ["side effect"]
 
     def test_shared_key(self) -> None:
         """The same noise for all is equal to the loop, and told of with its line."""

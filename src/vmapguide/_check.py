@@ -1,7 +1,7 @@
 """`check`: does `jax.vmap` equal the Python loop?
 
-Here is the call and the value it returns. Both sides are run by `_loop`; what "equal" means is
-decided by `_numbers`, and why something is not equal is found out by `_reasons`.
+Start with `check`, which returns a `Check`. `_measure.both_sides` runs `jax.vmap(f)` and the loop,
+`_measure.agreement` compares their results, and `_measure.reasons` finds out why these differ.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from vmapguide._advice.waiting import waiting
 from vmapguide._data import LeafResult
 from vmapguide._measure import reasons
 from vmapguide._measure.both_sides import Sides
-from vmapguide._measure.reasons import Reason
+from vmapguide._measure.evidence import Reason
 from vmapguide._show.agreement import summary
 from vmapguide._show.report import Report, Shown, Verdict
 from vmapguide._trace.call import Call, Vmap
@@ -102,7 +102,7 @@ class Check(Shown):
         leaves = [dataclasses.replace(leaf, index=self._element(leaf)) for leaf in self.leaves]
         because = summary(tuple(leaves), "example")
         notes = [reason.text for reason in self.reasons]
-        if not self.same and not {reason.code for reason in self.reasons} - reasons.NO_CAUSES:
+        if not self.same and not {reason.code for reason in self.reasons} - reasons.NOTICE_CODES:
             notes += ["Why is not known: none of the known causes explains it."]
         return Report(
             title=f"check vmap({self.name})",
@@ -182,8 +182,7 @@ def check(
     wrong_calls.check_function("check", f)
     examples = wrong_calls.number("check", "examples", examples, 1)
     seed = wrong_calls.number("check", "seed", seed, 0)
-    rtol = None if rtol is None else wrong_calls.number("check", "rtol", rtol, 0.0)
-    atol = None if atol is None else wrong_calls.number("check", "atol", atol, 0.0)
+    rtol, atol = wrong_calls.tolerances("check", rtol, atol)
     vmap = Vmap(in_axes, out_axes, axis_name, axis_size, spmd_axis_name)
 
     @waiting("check", f, function_name(f))
@@ -195,15 +194,13 @@ def check(
         if size > examples:
             draw = np.random.default_rng(seed).choice(size, examples, replace=False)
             chosen = tuple(sorted(map(int, draw)))
-        results = sides.results(f, chosen)
-        known = reasons.traced(sides)
-        leaves = reasons.compared(sides, known, results, chosen)
+        evidence = reasons.gather(sides, sides.results(f, chosen), chosen)
         return Check(
             name=function_name(f),
             batch_size=size,
             examples=chosen,
-            leaves=leaves,
-            reasons=tuple(reasons.find(sides, known, leaves, chosen)),
+            leaves=evidence.leaves,
+            reasons=reasons.find(evidence),
             _call=call.text(),
         )
 

@@ -63,20 +63,44 @@ def no_function(caller: str, f: Any) -> str | None:
     )
 
 
-def check_values(caller: str, names: Sequence[str], leaves: Sequence[Any]) -> None:
-    """Raise if an argument is being traced where a function is to be run."""
+def check_values(
+    caller: str, names: Sequence[str], leaves: Sequence[Any], *, accepts_types: bool = False
+) -> None:
+    """Raise if a function cannot be run with these arguments, because one has no value.
+
+    Args:
+        caller: who runs the function.
+        names: what the user calls the leaves of the arguments.
+        leaves: the leaves.
+        accepts_types: whether the caller does without running if it gets a type.
+    """
     for name, leaf in zip(names, leaves, strict=True):
+        if isinstance(leaf, jax.ShapeDtypeStruct) and not accepts_types:
+            raise TypeError(
+                f"{caller}: {name} is a type without values, {describe(leaf)}, and {caller} runs "
+                f"what it is given. Pass an array; explain and cost need types alone."
+            )
         if isinstance(leaf, jax.core.Tracer):
             raise TypeError(
-                f"{caller}: {name} is being traced, {describe(leaf)}, and {caller} runs the "
-                f"functions: it needs values. Call it outside of jit, vmap and grad."
+                f"{caller}: {name} is being traced, {describe(leaf)}, and {caller} runs what it is "
+                f"given: it needs values. Call it outside of jit, vmap and grad."
             )
-    # Where everything is traced, even what comes of a constant is.
+    # While JAX traces a function, even a constant of jax.numpy is a tracer.
     if isinstance(jnp.zeros(()), jax.core.Tracer):
         raise TypeError(
-            f"{caller}: it is called while JAX traces a function, and {caller} runs the functions "
-            f"that it is given. Call it outside of jit."
+            f"{caller}: it is called while JAX traces a function, and {caller} runs what it is "
+            f"given. Call it outside of jit."
         )
+
+
+def check_not_empty(caller: str, names: Sequence[str], leaves: Sequence[Any]) -> None:
+    """Raise if an argument has no elements: then all functions compute the same, in no time."""
+    for name, leaf in zip(names, leaves, strict=True):
+        if 0 in getattr(leaf, "shape", ()):
+            raise ValueError(
+                f"{caller}: {name} is empty, {describe(leaf)}, and no functions differ on nothing. "
+                f"Pass at least one example."
+            )
 
 
 def number(caller: str, name: str, value: Any, least: float) -> Any:
@@ -155,6 +179,12 @@ def describe(leaf: Any) -> str:
     if hasattr(leaf, "shape") and hasattr(leaf, "dtype"):
         return f"{leaf.dtype}[{','.join(map(str, leaf.shape))}]"
     return type(leaf).__name__
+
+
+def arguments_text(f: Callable[..., Any], args: Any, kwargs: Any) -> str:
+    """Return the arguments of a call with their types, as a report shows them: `x: float32[3]`."""
+    leaves = jax.tree.leaves((args, kwargs))
+    return ", ".join(map("{}: {}".format, leaf_names(f, args, kwargs), map(describe, leaves)))
 
 
 @contextlib.contextmanager

@@ -27,17 +27,7 @@ class Arguments:
         """Take the call, and look at its arguments."""
         self.call = call
         self._copies: dict[int, Any] = {}
-        for name, leaf in zip(call.names, call.leaves, strict=True):
-            if isinstance(leaf, jax.ShapeDtypeStruct):
-                raise TypeError(
-                    f"check: {name} is a type without values, {wrong_calls.describe(leaf)}, and "
-                    f"check runs the function. Pass an array; explain and cost need types alone."
-                )
-            if isinstance(leaf, jax.core.Tracer):
-                raise TypeError(
-                    f"check: {name} is being traced, {wrong_calls.describe(leaf)}, and check runs "
-                    f"the function: it needs values. Call it outside of jit, vmap and grad."
-                )
+        wrong_calls.check_values("check", call.names, call.leaves)
 
     @functools.cached_property
     def batch_size(self) -> int:

@@ -50,18 +50,9 @@ def check_arguments(sides: Mapping[str, Callable[..., Any]], args: Any, kwargs: 
     for name, f in sides.items():
         wrong_calls.check_call("benchmark", f, name, args, kwargs)
     names = leaf_names(next(iter(sides.values())), args, kwargs)
-    wrong_calls.check_values("benchmark", names, jax.tree.leaves((args, kwargs)))
-    for name, leaf in zip(names, jax.tree.leaves((args, kwargs)), strict=True):
-        if isinstance(leaf, jax.ShapeDtypeStruct):
-            raise TypeError(
-                f"benchmark: {name} is a type without values, {wrong_calls.describe(leaf)}, and "
-                f"benchmark runs the functions. Pass an array; cost needs types alone."
-            )
-        if 0 in getattr(leaf, "shape", ()):
-            raise ValueError(
-                f"benchmark: {name} is empty, {wrong_calls.describe(leaf)}. Pass at least one "
-                f"example."
-            )
+    leaves = jax.tree.leaves((args, kwargs))
+    wrong_calls.check_values("benchmark", names, leaves)
+    wrong_calls.check_not_empty("benchmark", names, leaves)
 
 
 def resized(args: Any, kwargs: Any, in_axes: Any, size: int) -> tuple[Any, Any]:

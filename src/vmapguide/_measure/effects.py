@@ -1,10 +1,14 @@
-"""What a function calls while it runs, prints above all: how often on either side of a check."""
+"""Calls of Python that a function makes while it runs, prints above all, counted on both sides.
+
+Start with `effects`. It returns a reason for each print or callback that `jax.vmap` runs for more
+or for fewer examples than the loop does. That is no difference of results.
+"""
 
 from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -15,7 +19,8 @@ from vmapguide._data import Source
 from vmapguide._jaxpr import source_lines
 from vmapguide._jaxpr.compat import AnyJaxpr
 from vmapguide._jaxpr.walk import inlined, walk
-from vmapguide._measure.both_sides import Sides, edited
+from vmapguide._measure.both_sides import edited
+from vmapguide._measure.evidence import Evidence, Found, Reason, in_line
 
 
 # `vmap` runs these once for each example. Other effects it refuses where they could run more often.
@@ -23,58 +28,83 @@ _PRINTS = {"debug_print": "jax.debug.print", "debug_callback": "jax.debug.callba
 _PURE = {"pure_callback": "jax.pure_callback"}
 
 
-class Effect(NamedTuple):
-    """A call that is made from a line, and how often.
-
-    Attributes:
-        name: what is called.
-        source: the line.
-        vmap: how often `jax.vmap` makes it, for the whole batch.
-        loop: how often the loop makes it, for the examples that it runs.
-    """
+class _Call(NamedTuple):
+    """A call of Python: the function of JAX's that makes it, and the user's line."""
 
     name: str
     source: Source | None
-    vmap: int
-    loop: int
 
 
-def different(sides: Sides, jaxpr: AnyJaxpr, examples: tuple[int, ...]) -> Iterator[Effect]:
-    """Yield the calls that `jax.vmap` makes for more or for fewer examples than the loop.
+def effects(evidence: Evidence) -> Found:
+    """Find the calls that `jax.vmap` makes for more or for fewer examples than the loop.
 
     Both sides run once more, and what would print is counted.
-
-    Args:
-        sides: the two sides.
-        jaxpr: the program of one example.
-        examples: those that the loop runs.
     """
-    every = [eqn for inner in walk(jaxpr) for eqn in inner.eqns]
-    called = dict.fromkeys(_call(eqn) for eqn in every if eqn.primitive.name in _PRINTS | _PURE)
-    if not called:
-        return
-    vmap, loop = Counter[Any](), Counter[Any]()
+    if evidence.trace is None:
+        return Found()
+    every = [eqn for jaxpr in walk(evidence.trace.per_example) for eqn in jaxpr.eqns]
+    calls = dict.fromkeys(_call(eqn) for eqn in every if eqn.primitive.name in _PRINTS | _PURE)
+    if not calls:
+        return Found()
+    sides, examples = evidence.sides, evidence.examples
+    vmap, loop = Counter[_Call](), Counter[_Call]()
     sides.batched(_counting(sides.call.f, vmap))
     jax.effects_barrier()
     for _ in sides.loop(_counting(sides.call.f, loop), examples):
         jax.effects_barrier()
-    for name, source in called:
-        many, few = vmap[name, source], loop[name, source]
-        if name in _PURE.values():
-            # How many examples one call is for, the function that is called knows.
-            is_other = many > 0 and few == 0
-        else:
-            is_other = many * len(examples) != few * sides.arguments.batch_size
-        if is_other:
-            yield Effect(name, source, many, few)
+    size = sides.arguments.batch_size
+    reasons = (
+        _reason(call, vmap[call], loop[call], size, len(examples))
+        for call in calls
+        if _is_uneven(call, vmap[call], loop[call], size, len(examples))
+    )
+    return Found(tuple(reasons))
 
 
-def _call(eqn: jec.JaxprEqn) -> tuple[str, Source | None]:
+def _is_uneven(call: _Call, vmap: int, loop: int, size: int, ran: int) -> bool:
+    """Say whether a call is made for more or for fewer examples in `vmap` than in the loop.
+
+    Args:
+        call: the call.
+        vmap: how often `vmap` makes it, for the whole batch.
+        loop: how often the loop makes it, for the examples that it runs.
+        size: the size of the batch.
+        ran: how many examples the loop runs.
+    """
+    if call.name in _PURE.values():
+        # Only the function that is called knows for how many examples one call is.
+        return vmap > 0 and loop == 0
+    return vmap * ran != loop * size
+
+
+def _reason(call: _Call, vmap: int, loop: int, size: int, ran: int) -> Reason:
+    counts = (
+        f"{call.name}{in_line(call.source)} runs {_times(vmap)} in vmap"
+        + (f", for {size:,} examples," if ran < size else "")
+        + f" and {_times(loop)} in the loop, for {ran:,} example{'' if ran == 1 else 's'}."
+    )
+    if vmap * ran < loop * size:
+        why = "vmap runs it once for all examples if what it is given is the same for all of them."
+    else:
+        why = (
+            "A cond whose predicate is mapped runs all of its branches for every example in vmap, "
+            "and a while goes round for every example until the last one is done. Pass the "
+            "predicate to what is called, and let that decide: "
+            "jax.debug.callback(lambda p, x: p and print(x), p, x)."
+        )
+    return Reason("effect", f"{counts} {why}", call.source)
+
+
+def _times(number: int) -> str:
+    return {0: "never", 1: "once"}.get(number, f"{number:,} times")
+
+
+def _call(eqn: jec.JaxprEqn) -> _Call:
     """Return what an equation calls, and from which line: the same in every trace."""
-    return (_PRINTS | _PURE)[eqn.primitive.name], source_lines.of_equation(eqn)
+    return _Call((_PRINTS | _PURE)[eqn.primitive.name], source_lines.of_equation(eqn))
 
 
-def _counting(f: Callable[..., Any], counts: Counter[Any]) -> Callable[..., Any]:
+def _counting(f: Callable[..., Any], counts: Counter[_Call]) -> Callable[..., Any]:
     """Return a function that counts what it calls, and prints nothing."""
 
     def stand_in(eqn: jec.JaxprEqn) -> AnyJaxpr | None:
@@ -105,7 +135,7 @@ def _counting(f: Callable[..., Any], counts: Counter[Any]) -> Callable[..., Any]
 
 
 def _empty(operand: Any) -> jax.Array:
-    """Return nothing of an array, so that nothing of it is moved."""
+    """Return an array without elements in place of an array, so that no values are moved."""
     if jnp.issubdtype(operand.dtype, jax.dtypes.prng_key):
         operand = jax.random.key_data(operand)
     return jnp.ravel(operand)[:0]
