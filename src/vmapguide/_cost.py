@@ -1,35 +1,28 @@
 """`cost`: what a function costs, counted in its jaxpr, and beside it what XLA says.
 
-Here is the call and the values it returns. What an equation costs and how often it runs is found
-out in `_measure`: in `flops`, `run_counts` and `costs`.
+Start with `cost`, which returns a `Cost`. `_measure.costs` counts, `_measure.xla` asks XLA, and
+`_show.cost` makes a report of both.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
 import jax
-import jax.extend.core as jec
 
 from vmapguide._advice import wrong_calls
 from vmapguide._advice.waiting import waiting
 from vmapguide._data import Choice, CostStep, Gap, Loop, Work, XlaCost
 from vmapguide._explain import Explanation
-from vmapguide._jaxpr import primitives, source_lines
-from vmapguide._measure import costs, run_counts, xla
+from vmapguide._jaxpr import source_lines
+from vmapguide._measure import costs, xla
 from vmapguide._show.cost import CostView, cost_report, sentence
 from vmapguide._show.report import Report, Shown
-from vmapguide._trace.names import leaf_names, transformed_name
-
-
-# These only run what is nested in them.
-_WRAPPERS = frozenset(
-    name for name, traits in primitives.PRIMITIVES.items() if traits.work == "inside"
-)
+from vmapguide._trace.names import transformed_name
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -140,10 +133,7 @@ class Cost(Shown):
         }
 
     def _as_report(self) -> Report:
-        return cost_report(self._as_view())
-
-    def _as_view(self) -> CostView:
-        return CostView(
+        view = CostView(
             name=self.name,
             call=self._call,
             flops=self.flops,
@@ -157,8 +147,9 @@ class Cost(Shown):
             choices_of_one=self.choices_of_one,
             xla=self.xla,
             gaps=tuple(self._gaps()),
-            wrappers=_WRAPPERS,
+            wrappers=costs.WRAPPERS,
         )
+        return cost_report(view)
 
     def _gaps(self) -> Iterator[Gap]:
         return xla.gaps(
@@ -248,17 +239,11 @@ def cost(
         with wrong_calls.naming("cost", name, f, args, kwargs):
             jaxpr = make_jaxpr(*args, **kwargs)
         source_lines.forget()
-        counted = run_counts.count(jaxpr)
-        cheapest = run_counts.count(jaxpr, cheapest=True)
-        names = leaf_names(f, args, kwargs)
-        types = map(wrong_calls.describe, jax.tree.leaves((args, kwargs)))
         return _cost(
-            counted,
-            cheapest,
+            costs.of_jaxpr(jaxpr),
             name=name,
-            steps=tuple(map(costs.step_of, counted.entries)),
             axis_sizes={},
-            call=", ".join(map("{}: {}".format, names, types)),
+            call=wrong_calls.arguments_text(f, args, kwargs),
             compile_=lambda: jitted.lower(*args, **kwargs).compile(),
         )
 
@@ -267,64 +252,40 @@ def cost(
 
 def _of_explanation(explanation: Explanation) -> Cost:
     """Count what an explanation's program costs, step by step."""
-    counted = run_counts.count(explanation.batched)
-    cheapest = run_counts.count(explanation.batched, cheapest=True)
-    of_one = run_counts.Count()
-    steps: Iterable[CostStep] = map(costs.step_of, counted.entries)
-    if explanation.complete:
-        of_one = run_counts.count(explanation.per_example)
-        parts = explanation.steps, explanation.boundary
-        steps = costs.steps_of(*parts, counted, of_one)
-
-    def compile_() -> Any:
-        inner = explanation.batched.jaxpr
-        types = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in inner.invars]
-        return jax.jit(jec.jaxpr_as_fun(explanation.batched)).lower(*types).compile()
-
-    sizes = ", ".join(f"{letter} = {size}" for letter, size in explanation.sizes.items())
+    batched = explanation.batched
+    sizes = explanation.sizes
     return _cost(
-        counted,
-        cheapest,
-        of_one,
+        costs.of_steps(batched, explanation.per_example, explanation.steps, explanation.boundary)
+        if explanation.complete
+        else costs.of_jaxpr(batched),
         name=f"vmap({explanation.name})",
-        steps=tuple(steps),
-        axis_sizes=dict(explanation.sizes),
-        call=sizes,
-        compile_=compile_,
+        axis_sizes=dict(sizes),
+        call=", ".join(f"{letter} = {size}" for letter, size in sizes.items()),
+        compile_=lambda: xla.compile_jaxpr(batched),
     )
 
 
 def _cost(
-    counted: run_counts.Count,
-    cheapest: run_counts.Count,
-    of_one: run_counts.Count | None = None,
+    program: costs.ProgramCost,
     *,
     name: str,
-    steps: tuple[CostStep, ...],
     axis_sizes: Mapping[str, int],
     call: str,
     compile_: Callable[[], Any],
 ) -> Cost:
-    known, least = (
-        costs.total(entry for entry in count.entries if not entry.loops)
-        for count in (counted, cheapest)
-    )
-    uncounted: dict[str, int] = {}
-    for entry in counted.entries:
-        if entry.amount is None:
-            primitive = entry.eqn.primitive.name
-            uncounted[primitive] = uncounted.get(primitive, 0) + entry.times
     return Cost(
         name,
-        *costs.fields(known),
-        loops=tuple(costs.loops_of(counted)),
-        uncounted=uncounted,
-        steps=steps,
+        program.total.flops,
+        program.total.transcendentals,
+        program.total.bytes,
+        loops=program.loops,
+        uncounted=program.uncounted,
+        steps=program.steps,
         axis_sizes=axis_sizes,
-        choices=tuple(costs.choices_of(counted)),
-        cheapest=Work(*costs.fields(least)),
-        choices_of_one=tuple(costs.choices_of(of_one)) if of_one else (),
+        choices=program.choices,
+        cheapest=program.cheapest,
+        choices_of_one=program.choices_of_one,
         _call=call,
         _compile=compile_,
-        _scans=tuple(counted.scans),
+        _scans=program.scans,
     )

@@ -1,103 +1,178 @@
-"""From counted equations to what is told of a cost: steps, loops of unknown length, and choices.
+"""What a program costs: its steps, its loops of unknown length, its choices, and the totals.
 
-Start with `step_of` for a function, or `steps_of` for an explanation. What one equation costs is in
-`flops`, and how often it runs is found out by `run_counts`.
+Start with `of_jaxpr` for a function, or `of_steps` for an explanation. What one equation costs is
+known to `flops`, and how often it runs to `run_counts`; here the two become plain data.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 import jax.extend.core as jec
 
 from vmapguide._data import Choice, CostStep, Loop, Source, Work
-from vmapguide._jaxpr import source_lines
+from vmapguide._jaxpr import primitives, source_lines
+from vmapguide._jaxpr.compat import AnyJaxpr
+from vmapguide._measure import run_counts
 from vmapguide._measure.flops import Amount
-from vmapguide._measure.run_counts import Count, Entry, Loops
+from vmapguide._measure.run_counts import Count, Entry
 from vmapguide._trace.steps import Step
 
 
-def steps_of(
+K = TypeVar("K")
+
+# The primitives that only run what is nested in them.
+WRAPPERS = frozenset(
+    name for name, traits in primitives.PRIMITIVES.items() if traits.work == "inside"
+)
+
+
+@dataclass(frozen=True)
+class ProgramCost:
+    """What a program costs.
+
+    Attributes:
+        total: what it costs with the dearest branch of each `cond`, without the unknown loops.
+        cheapest: what it costs with the cheapest branches.
+        loops: the unknown loops.
+        choices: the conds whose branches differ in what they cost.
+        choices_of_one: those of one example, if it is a batched program.
+        uncounted: how often each primitive runs of which it is not known what it costs.
+        steps: what each step or equation costs.
+        scans: the lengths of the scans.
+    """
+
+    total: Work
+    cheapest: Work
+    loops: tuple[Loop, ...]
+    choices: tuple[Choice, ...]
+    choices_of_one: tuple[Choice, ...]
+    uncounted: Mapping[str, int]
+    steps: tuple[CostStep, ...]
+    scans: tuple[int, ...]
+
+
+def of_jaxpr(jaxpr: AnyJaxpr) -> ProgramCost:
+    """Return what a program costs, equation by equation."""
+    counted = run_counts.count(jaxpr)
+    return _program_cost(jaxpr, counted, map(_of_equation, counted.entries), Count())
+
+
+def of_steps(
+    batched: AnyJaxpr,
+    per_example: AnyJaxpr,
     steps: Sequence[Step],
     boundary: Sequence[jec.JaxprEqn],
-    counted: Count,
-    of_one: Count,
-) -> Iterator[CostStep]:
-    """Yield what each step of an explanation costs, and what one example of it does.
+) -> ProgramCost:
+    """Return what a batched program costs, step by step, beside what one example costs.
 
     Args:
-        steps: the steps.
+        batched: the batched program.
+        per_example: the program of one example.
+        steps: the per-example equations with what became of them; all of them are known.
         boundary: the equations that `vmap` added.
-        counted: the count of the batched program.
-        of_one: that of the program of one example.
     """
-    entries = _by_equation(counted.entries)
-    ones = _by_equation(of_one.entries)
+    counted, of_one = run_counts.count(batched), run_counts.count(per_example)
+    return _program_cost(batched, counted, _of_steps(steps, boundary, counted, of_one), of_one)
+
+
+def _program_cost(
+    jaxpr: AnyJaxpr, counted: Count, steps: Iterable[CostStep], of_one: Count
+) -> ProgramCost:
+    uncounted = Counter[str]()
+    for entry in counted.entries:
+        if entry.amount is None:
+            uncounted[entry.eqn.primitive.name] += entry.times
+    return ProgramCost(
+        total=_known_work(counted),
+        cheapest=_known_work(run_counts.count(jaxpr, cheapest=True)),
+        loops=tuple(_loops(counted)),
+        choices=tuple(_choices(counted)),
+        choices_of_one=tuple(_choices(of_one)),
+        uncounted=dict(uncounted),
+        steps=tuple(steps),
+        scans=tuple(counted.scans),
+    )
+
+
+def _known_work(counted: Count) -> Work:
+    """Return what a program costs without its unknown loops."""
+    return Work(*_fields(_sum(entry for entry in counted.entries if not entry.loops)))
+
+
+def _of_steps(
+    steps: Sequence[Step], boundary: Sequence[jec.JaxprEqn], counted: Count, of_one: Count
+) -> Iterator[CostStep]:
+    """Yield what each step costs, and at the end what `vmap` added."""
+    entries = _grouped(counted.entries, lambda entry: id(entry.eqn))
+    ones = _grouped(of_one.entries, lambda entry: id(entry.eqn))
     for step in steps:
         made = [entry for eqn in step.batched for entry in entries.get(id(eqn), ())]
-        one = total(ones.get(id(step.equation), ()))
+        one = _sum(ones.get(id(step.equation), ()))
         name = step.equation.primitive.name
-        yield _of_entries(name, step.source, made, one.flops + one.transcendentals)
+        yield _cost_step(name, step.source, made, one.flops + one.transcendentals)
     if boundary:
         made = [entry for eqn in boundary for entry in entries.get(id(eqn), ())]
-        yield _of_entries("out_axes", None, made, 0)
+        yield _cost_step("out_axes", None, made, 0)
 
 
-def loops_of(counted: Count) -> Iterator[Loop]:
+def _of_equation(entry: Entry) -> CostStep:
+    """Return what an equation costs."""
+    return _cost_step(entry.eqn.primitive.name, _source(entry.eqn, entry.outer), [entry], None)
+
+
+def _cost_step(
+    name: str, source: Source | None, entries: Sequence[Entry], per_example_work: int | None
+) -> CostStep:
+    return CostStep(
+        name,
+        source,
+        *_fields(_sum(entries)),
+        loops=tuple(dict.fromkeys(loop for entry in entries for loop in entry.loops)),
+        per_example_work=per_example_work,
+        choices=tuple(dict.fromkeys(choice for entry in entries for choice in entry.choices)),
+    )
+
+
+def _loops(counted: Count) -> Iterator[Loop]:
     """Yield the unknown loops. What is in a loop inside another one is the inner one's."""
-    trips: dict[str, dict[Loops, list[Entry]]] = {}
-    for entry in counted.entries:
-        if entry.loops:
-            trips.setdefault(entry.loops[-1], {}).setdefault(entry.loops, []).append(entry)
-    for name, (eqn, outer, inside) in counted.unknown.items():
-        # A loop with nothing in it has no entries, and is a loop all the same.
-        for (*around, _), entries in trips.get(name, {(*inside, name): []}).items():
-            yield Loop(name, _where(eqn, outer), tuple(around), *fields(total(entries)))
+    entries = _grouped(counted.entries, lambda entry: entry.loops)
+    for name, loop in counted.loops.items():
+        for inside in loop.inside:
+            one_trip = _sum(entries.get((*inside, name), ()))
+            yield Loop(name, _source(loop.eqn, loop.outer), inside, *_fields(one_trip))
 
 
-def choices_of(counted: Count) -> Iterator[Choice]:
+def _choices(counted: Count) -> Iterator[Choice]:
     """Yield the choices, each once for the unknown loops that it is in."""
     for name, choice in counted.choices.items():
-        branches = tuple(Work(*fields(amount)) for amount in choice.branches)
-        source = _where(choice.eqn, choice.outer)
+        branches = tuple(Work(*_fields(amount)) for amount in choice.branches)
+        source = _source(choice.eqn, choice.outer)
         for inside, times in choice.times.items():
             yield Choice(name, source, inside, times, branches, choice.counted)
 
 
-def step_of(entry: Entry) -> CostStep:
-    """Return what an equation costs."""
-    return _of_entries(entry.eqn.primitive.name, _where(entry.eqn, entry.outer), [entry], None)
-
-
-def _of_entries(
-    name: str, source: Source | None, entries: Sequence[Entry], one: int | None
-) -> CostStep:
-    loops = dict.fromkeys(loop for entry in entries for loop in entry.loops)
-    choices = dict.fromkeys(choice for entry in entries for choice in entry.choices)
-    amount = fields(total(entries))
-    return CostStep(
-        name, source, *amount, loops=tuple(loops), per_example_work=one, choices=tuple(choices)
-    )
-
-
-def total(entries: Iterable[Entry]) -> Amount:
+def _sum(entries: Iterable[Entry]) -> Amount:
     """Return what is known of what entries cost together."""
     return sum((entry.amount for entry in entries if entry.amount), Amount())
 
 
-def fields(amount: Amount) -> tuple[int, int, int]:
+def _fields(amount: Amount) -> tuple[int, int, int]:
     """Return FLOPs, transcendental functions and bytes."""
     return amount.flops, amount.transcendentals, amount.bytes
 
 
-def _by_equation(entries: Iterable[Entry]) -> dict[int, list[Entry]]:
-    found: dict[int, list[Entry]] = {}
+def _grouped(entries: Iterable[Entry], key: Callable[[Entry], K]) -> dict[K, list[Entry]]:
+    groups: dict[K, list[Entry]] = {}
     for entry in entries:
-        found.setdefault(id(entry.eqn), []).append(entry)
-    return found
+        groups.setdefault(key(entry), []).append(entry)
+    return groups
 
 
-def _where(eqn: jec.JaxprEqn, outer: Sequence[jec.JaxprEqn]) -> Source | None:
+def _source(eqn: jec.JaxprEqn, outer: Sequence[jec.JaxprEqn]) -> Source | None:
     """Return the user's code that made an equation, or that called the library code around it."""
     for candidate in (eqn, *reversed(outer)):
         source = source_lines.of_equation(candidate)

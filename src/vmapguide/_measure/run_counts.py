@@ -1,14 +1,17 @@
-"""How often every equation of a program runs.
+"""How often every equation of a program runs. Start with `count`.
 
-The body of a `scan` runs as often as the scan is long; that of a `while` some number of times that
-the jaxpr does not say, which gets a name. Of the branches of a `cond` one runs, and which one the
-jaxpr does not say either: the dearest is counted, or the cheapest, and the choice gets a name. Each
-jaxpr is looked at once, however many equations share it.
+The body of a `scan` runs as often as the scan is long. The body of a `while` runs some number of
+times that the jaxpr does not say, and that number gets a name: `n1`. One branch of a `cond` runs,
+and the jaxpr does not say which one: the dearest is counted, or the cheapest, and the choice gets a
+name: `c1`. A first pass names these; a second pass counts. Each jaxpr is looked at once, however
+many equations share it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -70,40 +73,58 @@ class Choice:
     counted: int
 
 
+@dataclass(frozen=True)
+class UnknownLoop:
+    """A `while`: the jaxpr does not say how often it goes round.
+
+    Attributes:
+        eqn: the equation.
+        outer: the equations that it is nested in, the outermost first.
+        inside: the sets of unknown loops that it runs in, each once. There are several if a
+            function is called in a loop and outside of it.
+    """
+
+    eqn: jec.JaxprEqn
+    outer: tuple[jec.JaxprEqn, ...]
+    inside: tuple[Loops, ...]
+
+
 @dataclass
 class Count:
     """A program, counted.
 
     Attributes:
         entries: the equations that run.
-        unknown: for each unknown loop, by its name, its equation, the equations around that, and
-            the unknown loops around it.
+        loops: the unknown loops, by their names.
         choices: the choices, by their names.
         scans: the lengths of the scans, in order.
     """
 
     entries: list[Entry] = field(default_factory=list)
-    unknown: dict[str, tuple[jec.JaxprEqn, tuple[jec.JaxprEqn, ...], Loops]] = field(
-        default_factory=dict
-    )
+    loops: dict[str, UnknownLoop] = field(default_factory=dict)
     choices: dict[str, Choice] = field(default_factory=dict)
     scans: list[int] = field(default_factory=list)
 
 
 class _Around(NamedTuple):
-    """What is around an equation and not known: loops, and choices that lead to it."""
+    """The unknown loops around an equation, and the choices that lead to it."""
 
     loops: Loops = ()
     choices: tuple[str, ...] = ()
 
 
-class _Held(NamedTuple):
-    """A jaxpr that an equation runs: how often, and what about that is not known."""
+class _Nested(NamedTuple):
+    """A jaxpr that an equation runs, and how often, for one trip of an unknown loop."""
 
     jaxpr: jec.Jaxpr
-    factor: int = 1
-    is_loop: bool = False
-    is_choice: bool = False
+    times: int = 1
+
+
+class _Running(NamedTuple):
+    """A jaxpr that runs, and the equations that it is nested in, the outermost first."""
+
+    jaxpr: jec.Jaxpr
+    outer: tuple[jec.JaxprEqn, ...]
 
 
 def count(jaxpr: AnyJaxpr, *, cheapest: bool = False) -> Count:
@@ -113,101 +134,121 @@ def count(jaxpr: AnyJaxpr, *, cheapest: bool = False) -> Count:
         jaxpr: the jaxpr.
         cheapest: whether the cheapest branch of each `cond` is counted, not the dearest.
     """
-    counted, weigh = Count(), _Weigh(cheapest=cheapest)
-    order = _outer_first(jaxpr)
-    often: dict[int, dict[_Around, int]] = {id(order[0]): {_Around(): 1}}
-    around: dict[int, tuple[jec.JaxprEqn, ...]] = {id(order[0]): ()}
-    for inner in order:
-        # A branch that is not counted is in the program and has no entries.
-        here = often.get(id(inner), {})
-        for eqn in inner.eqns if here else ():
-            outer = around[id(inner)]
+    counted, branches = Count(), _Branches(cheapest=cheapest)
+    running = _running(jaxpr, branches)
+    names = _named(running, branches)
+    runs: dict[int, Counter[_Around]] = defaultdict(Counter)
+    runs[id(running[0].jaxpr)][_Around()] = 1
+    for inner, outer in running:
+        here = runs[id(inner)]
+        for eqn in inner.eqns:
             amount = _own(eqn)
-            for unknown, times in here.items():
+            for around, times in here.items():
                 total = None if amount is None else amount.times(times)
-                counted.entries.append(Entry(eqn, outer, times, *unknown, total))
+                counted.entries.append(Entry(eqn, outer, times, *around, total))
             if eqn.primitive.name == "scan":
                 counted.scans.append(int(eqn.params["length"]))
-            for held in weigh.held(eqn):
-                loop = (_loop(eqn, counted, outer, here),) if held.is_loop else ()
-                choice = (_choice(eqn, counted, outer, here, weigh),) if held.is_choice else ()
-                around.setdefault(id(held.jaxpr), (*outer, eqn))
-                target = often.setdefault(id(held.jaxpr), {})
+            added = names.get(id(eqn), _Around())
+            for name in added.loops:
+                inside = dict.fromkeys(around.loops for around in here)
+                counted.loops[name] = UnknownLoop(eqn, outer, tuple(inside))
+            for name in added.choices:
+                counted.choices[name] = _choice(eqn, outer, here, branches)
+            for held, factor in branches.that_run(eqn):
                 for (loops, choices), times in here.items():
-                    inside = _Around((*loops, *loop), (*choices, *choice))
-                    target[inside] = target.get(inside, 0) + times * held.factor
+                    within = _Around(loops + added.loops, choices + added.choices)
+                    runs[id(held)][within] += times * factor
     return counted
 
 
-def _loop(
-    eqn: jec.JaxprEqn,
-    counted: Count,
-    outer: tuple[jec.JaxprEqn, ...],
-    here: dict[_Around, int],
-) -> str:
-    """Return the name of an unknown loop, a new one for each equation."""
-    names = [name for name, (loop, _, _) in counted.unknown.items() if loop is eqn]
-    name = names[0] if names else f"n{len(counted.unknown) + 1}"
-    counted.unknown[name] = eqn, outer, next(iter(here)).loops
-    return name
+def _running(jaxpr: AnyJaxpr, branches: _Branches) -> list[_Running]:
+    """Return the jaxprs that run, the outer ones first.
+
+    A branch that is not counted is in the program and does not run.
+    """
+    order = _outer_first(jaxpr)
+    around: dict[int, tuple[jec.JaxprEqn, ...]] = {id(order[0]): ()}
+    for inner in order:
+        for eqn in inner.eqns if id(inner) in around else ():
+            for held, _ in branches.that_run(eqn):
+                around.setdefault(id(held), (*around[id(inner)], eqn))
+    return [_Running(inner, around[id(inner)]) for inner in order if id(inner) in around]
+
+
+def _named(running: list[_Running], branches: _Branches) -> dict[int, _Around]:
+    """Name the unknown loops and the choices in the order of the program.
+
+    Returns:
+        What each of these equations adds to what is around its jaxprs, by the `id` of the equation.
+    """
+    whiles, conds = itertools.count(1), itertools.count(1)
+    names: dict[int, _Around] = {}
+    for eqn in (eqn for inner, _ in running for eqn in inner.eqns):
+        if eqn.primitive.name == "while":
+            names[id(eqn)] = _Around(loops=(f"n{next(whiles)}",))
+        elif eqn.primitive.name == "cond" and branches.is_choice(eqn):
+            names[id(eqn)] = _Around(choices=(f"c{next(conds)}",))
+    return names
 
 
 def _choice(
     eqn: jec.JaxprEqn,
-    counted: Count,
     outer: tuple[jec.JaxprEqn, ...],
-    here: dict[_Around, int],
-    weigh: _Weigh,
-) -> str:
-    """Return the name of a choice."""
-    times: dict[Loops, int] = {}
-    for unknown, number in here.items():
-        times[unknown.loops] = times.get(unknown.loops, 0) + number
-    branches = tuple(map(weigh.amount, map(opened, eqn.params["branches"])))
-    name = f"c{len(counted.choices) + 1}"
-    counted.choices[name] = Choice(eqn, outer, times, branches, weigh.branch(eqn))
-    return name
+    here: Mapping[_Around, int],
+    branches: _Branches,
+) -> Choice:
+    times = Counter[Loops]()
+    for around, number in here.items():
+        times[around.loops] += number
+    amounts = tuple(map(branches.amount, map(opened, eqn.params["branches"])))
+    return Choice(eqn, outer, dict(times), amounts, branches.counted(eqn))
 
 
-class _Weigh:
-    """Says which branch of a `cond` is counted."""
+class _Branches:
+    """Says which branch of a `cond` is counted, and so what runs in a program."""
 
     def __init__(self, *, cheapest: bool) -> None:
         """Choose the dearest, or the cheapest."""
         self._pick = min if cheapest else max
         self._amounts: dict[int, Amount] = {}
 
-    def held(self, eqn: jec.JaxprEqn) -> Iterator[_Held]:
+    def that_run(self, eqn: jec.JaxprEqn) -> Iterator[_Nested]:
         """Yield the jaxprs in an equation that run."""
         name, params = eqn.primitive.name, eqn.params
         if not _runs_nested(eqn):
             return
         if name == "scan":
-            yield _Held(opened(params["jaxpr"]), int(params["length"]))
+            yield _Nested(opened(params["jaxpr"]), int(params["length"]))
         elif name == "while":
-            yield _Held(opened(params["cond_jaxpr"]), is_loop=True)
-            yield _Held(opened(params["body_jaxpr"]), is_loop=True)
+            yield _Nested(opened(params["cond_jaxpr"]))
+            yield _Nested(opened(params["body_jaxpr"]))
         elif name == "cond":
-            branches = [*map(opened, params["branches"])]
-            differ = len({_weight(self.amount(branch)) for branch in branches}) > 1
-            is_choice = differ and _taken(eqn) is None
-            yield _Held(branches[self.branch(eqn)], is_choice=is_choice)
+            yield _Nested(opened(params["branches"][self.counted(eqn)]))
         elif name == "custom_linear_solve":
             solve: Any = params["jaxprs"].solve
-            yield _Held(opened(solve))
+            yield _Nested(opened(solve))
         else:
             # What each device of a mesh computes, all of them compute.
             factor = getattr(params.get("mesh"), "size", 1) if name == "shard_map" else 1
             for inner in nested(eqn):
-                yield _Held(inner, int(factor))
+                yield _Nested(inner, int(factor))
 
-    def branch(self, eqn: jec.JaxprEqn) -> int:
+    def counted(self, eqn: jec.JaxprEqn) -> int:
         """Return the number of the branch of a `cond` that is counted."""
         taken = _taken(eqn)
         if taken is not None:
             return taken
-        weights = [_weight(self.amount(opened(b))) for b in eqn.params["branches"]]
+        weights = self._weights(eqn)
         return weights.index(self._pick(weights))
+
+    def is_choice(self, eqn: jec.JaxprEqn) -> bool:
+        """Say whether it is not known which branch of a `cond` runs, and it matters."""
+        return _taken(eqn) is None and len({*self._weights(eqn)}) > 1
+
+    def _weights(self, eqn: jec.JaxprEqn) -> list[tuple[int, int]]:
+        """Return by what the branches of a `cond` are compared: work first, then memory."""
+        amounts = (self.amount(opened(branch)) for branch in eqn.params["branches"])
+        return [(amount.flops + amount.transcendentals, amount.bytes) for amount in amounts]
 
     def amount(self, jaxpr: jec.Jaxpr) -> Amount:
         """Return what a jaxpr costs, of each unknown loop one trip."""
@@ -215,15 +256,10 @@ class _Weigh:
             total = Amount()
             for eqn in jaxpr.eqns:
                 total += _own(eqn) or Amount()
-                for held in self.held(eqn):
-                    total += self.amount(held.jaxpr).times(held.factor)
+                for inner, times in self.that_run(eqn):
+                    total += self.amount(inner).times(times)
             self._amounts[id(jaxpr)] = total
         return self._amounts[id(jaxpr)]
-
-
-def _weight(amount: Amount) -> tuple[int, int]:
-    """Return by what branches are compared: work first, then memory."""
-    return amount.flops + amount.transcendentals, amount.bytes
 
 
 def _taken(eqn: jec.JaxprEqn) -> int | None:

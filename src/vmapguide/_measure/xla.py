@@ -65,6 +65,13 @@ def with_constants_as_arguments(
     return _compiled(jax.jit(opened, keep_unused=True).lower([*constants], *leaves))
 
 
+def compile_jaxpr(jaxpr: jec.ClosedJaxpr) -> jax.stages.Compiled:
+    """Compile a jaxpr for arguments of its types."""
+    avals: list[Any] = [variable.aval for variable in jaxpr.jaxpr.invars]
+    types = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals]
+    return jax.jit(jec.jaxpr_as_fun(jaxpr)).lower(*types).compile()
+
+
 def whole_text(run: Any) -> str | None:
     """Return the text of a compiled program, None if it leaves out what may differ."""
     try:
