@@ -1,17 +1,17 @@
 """`compare`: is it the same program?
 
-Three questions that are not one: is it the same jaxpr, is it the same compiled program, are they
-the same numbers. `_align` answers the first, `_hlo` the second, `_numbers` the third.
+Start with `compare`, which returns a `Comparison`. It asks three questions: is it the same jaxpr
+(`_jaxpr.alignment`), is it the same compiled program (`_measure.programs`), are they the same
+numbers (`_measure.agreement`). `_show.comparison` makes a report of the answers.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.extend.core as jec
@@ -20,13 +20,11 @@ from vmapguide._advice import wrong_calls
 from vmapguide._advice.waiting import waiting
 from vmapguide._data import LeafResult, PairedEquations
 from vmapguide._jaxpr import to_data
-from vmapguide._jaxpr.alignment import Alignment, align, flat
-from vmapguide._jaxpr.compat import AnyJaxpr, consts_of
-from vmapguide._jaxpr.value_numbering import digest
-from vmapguide._measure import agreement, precision, xla
+from vmapguide._jaxpr.alignment import Alignment, align
+from vmapguide._measure import programs, xla
 from vmapguide._show.comparison import Pairing, comparison_report
 from vmapguide._show.report import Report, Shown
-from vmapguide._trace.names import captured_names, count_vmaps, leaf_names, unwrapped
+from vmapguide._trace.names import leaf_names
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -66,21 +64,16 @@ class Side:
         return None if self.leaves is None else all(leaf.same for leaf in self.leaves)
 
 
-@dataclass(frozen=True, eq=False)
-class _Made:
-    """What JAX and XLA made of a function. `results` are types if there are no values."""
+class _Grounds(NamedTuple):
+    """What the answers about a side stand on.
 
-    f: Callable[..., Any]
-    jaxpr: jec.ClosedJaxpr
-    flat: AnyJaxpr
-    compiled: xla.Compiled
-    results: Any
-    known: bool
+    `folded` says that its program would be that of the first side if captured arrays were
+    arguments.
+    """
 
-    @functools.cached_property
-    def captured(self) -> dict[int, str]:
-        """What the function calls the arrays that it captures."""
-        return captured_names(self.f)
+    program: programs.Program
+    alignment: Alignment
+    folded: bool
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -103,10 +96,8 @@ class Comparison(Shown):
 
     sides: tuple[Side, ...]
     _call: str
-    _made: tuple[_Made, ...]
-    _alignments: tuple[Alignment, ...]
-    _folded: tuple[bool, ...]
-    _notes: tuple[str, ...]
+    _grounds: tuple[_Grounds, ...]
+    _confused: tuple[str, ...]
 
     @property
     def same_jaxpr(self) -> bool:
@@ -139,14 +130,14 @@ class Comparison(Shown):
             "same_jaxpr": self.same_jaxpr,
             "same_program": self.same_program,
             "same_numbers": self.same_numbers,
-            "sides": [*map(self._side_dict, range(len(self.sides)))],
+            "sides": [*map(self._side_dict, self.sides, self._grounds)],
         }
 
-    def _side_dict(self, number: int) -> dict[str, object]:
-        side, pairs = self.sides[number], self._pairs(number)
+    def _side_dict(self, side: Side, grounds: _Grounds) -> dict[str, object]:
+        pairs, program = self._pairs(grounds), grounds.program
         return {
             "name": side.name,
-            "jaxpr": to_data.read(side.jaxpr, self._made[number].captured).program.to_dict(),
+            "jaxpr": to_data.read(program.jaxpr, program.captured).program.to_dict(),
             "program": side.program,
             "same_jaxpr": side.same_jaxpr,
             "same_program": side.same_program,
@@ -155,13 +146,13 @@ class Comparison(Shown):
             "pairs": None if pairs is None else [*map(dataclasses.asdict, pairs)],
         }
 
-    def _pairs(self, number: int) -> tuple[PairedEquations, ...] | None:
+    def _pairs(self, grounds: _Grounds) -> tuple[PairedEquations, ...] | None:
         """Return the rows of the alignment of a side with the first, None if it was declined."""
-        pairs = self._alignments[number].pairs
+        pairs = grounds.alignment.pairs
         if pairs is None:
             return None
-        one, other = self._made[0], self._made[number]
-        left, right = (to_data.read(made.flat, made.captured).equations for made in (one, other))
+        both = (self._grounds[0].program, grounds.program)
+        left, right = (to_data.read(p.flat, p.captured).equations for p in both)
         return tuple(
             PairedEquations(
                 left=left[id(pair.left)] if pair.left else None,
@@ -178,18 +169,19 @@ class Comparison(Shown):
         pairings = [
             Pairing(
                 names=(first.name, side.name),
-                pairs=self._pairs(number),
+                pairs=self._pairs(grounds),
                 answers=(side.same_jaxpr, side.same_program, side.same_numbers),
                 instructions=(xla.operations(first.program), xla.operations(side.program)),
                 leaves=side.leaves,
-                folded=self._folded[number],
+                folded=grounds.folded,
             )
-            for number, side in enumerate(self.sides)
-            if number
+            for side, grounds in [*zip(self.sides, self._grounds, strict=True)][1:]
         ]
         title = f"compare {' · '.join(side.name for side in self.sides)}"
         report = comparison_report(title, self._call, pairings)
-        return dataclasses.replace(report, notes=(*report.notes, *self._notes))
+        if self.same_numbers:
+            return report
+        return dataclasses.replace(report, notes=(*report.notes, *self._confused))
 
 
 def compare(
@@ -237,71 +229,60 @@ def compare(
     """
     wrong_calls.no_sides("compare", rtol=rtol, atol=atol)
     sides = wrong_calls.named_sides("compare", functions, named)
-    rtol, atol = wrong_calls.tolerances("compare", rtol, atol)
-    confused = [*_confused(sides)]
+    tolerances = wrong_calls.tolerances("compare", rtol, atol)
+    confused = [*wrong_calls.confused_sides(sides)]
 
     @waiting("compare", None, ", ".join(sides))
     def compare_call(*args: Any, **kwargs: Any) -> Comparison:
         for name, f in sides.items():
             wrong_calls.check_call("compare", f, name, args, kwargs)
         leaves = jax.tree.leaves((args, kwargs))
-        names = leaf_names(next(iter(sides.values())), args, kwargs)
-        wrong_calls.check_values("compare", names, leaves)
-        for name, leaf in zip(names, leaves, strict=True):
-            if 0 in getattr(leaf, "shape", ()):
-                raise ValueError(
-                    f"compare: {name} is empty, {wrong_calls.describe(leaf)}, and all functions "
-                    f"are the same on nothing. Pass at least one example."
-                )
+        first_f = next(iter(sides.values()))
+        names = leaf_names(first_f, args, kwargs)
+        wrong_calls.check_values("compare", names, leaves, accepts_types=True)
+        wrong_calls.check_not_empty("compare", names, leaves)
         with _noting(confused):
-            made = {
-                name: _made(name, f, args, kwargs, known=not any(map(_is_type, leaves)))
-                for name, f in sides.items()
-            }
-            wrong_calls.check_structures(
-                "compare", {name: side.results for name, side in made.items()}
-            )
-        first = next(iter(made.values()))
-        alignments = [align(first.flat, side.flat) for side in made.values()]
-        made_sides = [
-            Side(
-                name=name,
-                jaxpr=side.jaxpr,
-                program=side.compiled.text,
-                same_jaxpr=alignment.same,
-                same_program=_is_same_program(first, side, leaves, same_jaxpr=alignment.same),
-                leaves=_compared(first, side, rtol, atol),
-            )
-            for (name, side), alignment in zip(made.items(), alignments, strict=True)
+            built = {name: _built(name, f, args, kwargs) for name, f in sides.items()}
+            results = {name: program.results for name, program in built.items()}
+            wrong_calls.check_structures("compare", results)
+        first = next(iter(built.values()))
+        compared = [
+            _compared(name, first, program, leaves, tolerances) for name, program in built.items()
         ]
-        folded = [
-            side.same_program is False
-            and bool(consts_of(made[side.name].flat))
-            and bool(_is_same_with_constants_as_arguments(first, made[side.name], leaves))
-            for side in made_sides
-        ]
-        call = ", ".join(map("{}: {}".format, names, map(wrong_calls.describe, leaves)))
-        comparison = Comparison(
-            tuple(made_sides), call, tuple(made.values()), tuple(alignments), tuple(folded), ()
+        return Comparison(
+            sides=tuple(side for side, _ in compared),
+            _call=wrong_calls.arguments_text(first_f, args, kwargs),
+            _grounds=tuple(grounds for _, grounds in compared),
+            _confused=tuple(confused),
         )
-        if comparison.same_numbers or not confused:
-            return comparison
-        return dataclasses.replace(comparison, _notes=tuple(confused))
 
     return compare_call
 
 
-def _confused(sides: Mapping[str, Callable[..., Any]]) -> Iterator[str]:
-    """Yield what is to be said of one function that stands on two sides, mapped on one of them."""
-    (first, f), *others = sides.items()
-    for other, g in others:
-        few, many = sorted((first, other), key=lambda name: count_vmaps(sides[name]))
-        is_mapped = count_vmaps(sides[few]) < count_vmaps(sides[many])
-        if is_mapped and unwrapped(f) is unwrapped(g):
-            yield (
-                f"{few} takes one example, and {many} a batch of them: given the same arguments, "
-                f"they need not compute the same. Map both: jax.vmap({few})."
-            )
+def _compared(
+    name: str,
+    first: programs.Program,
+    program: programs.Program,
+    leaves: Sequence[Any],
+    tolerances: tuple[float | None, float | None],
+) -> tuple[Side, _Grounds]:
+    """Compare a side with the first."""
+    alignment = align(first.flat, program.flat)
+    alike = programs.compiled_alike(first, program, leaves, same_jaxpr=alignment.same)
+    side = Side(
+        name=name,
+        jaxpr=program.jaxpr,
+        program=program.compiled.text,
+        same_jaxpr=alignment.same,
+        same_program=alike.same,
+        leaves=programs.compare_results(first, program, *tolerances),
+    )
+    return side, _Grounds(program, alignment, alike.folded)
+
+
+def _built(name: str, f: Callable[..., Any], args: Any, kwargs: Any) -> programs.Program:
+    with wrong_calls.naming("compare", name, f, args, kwargs):
+        return programs.build(f, args, kwargs)
 
 
 @contextlib.contextmanager
@@ -313,71 +294,6 @@ def _noting(notes: Sequence[str]) -> Iterator[None]:
         for note in notes:
             error.add_note(f"compare: {note}")
         raise
-
-
-def _made(name: str, f: Callable[..., Any], args: Any, kwargs: Any, *, known: bool) -> _Made:
-    with wrong_calls.naming("compare", name, f, args, kwargs):
-        jaxpr, results = jax.make_jaxpr(f, return_shape=True)(*args, **kwargs)
-        compiled = xla.compiled(f, args, kwargs)
-        if known:
-            results = compiled.run(*args, **kwargs)
-    return _Made(f, jaxpr, flat(jaxpr), compiled, results, known)
-
-
-def _compared(
-    first: _Made, side: _Made, rtol: float | None, atol: float | None
-) -> tuple[LeafResult, ...] | None:
-    if not side.known:
-        return None
-    epsilon = max(map(precision.of_program, (first.jaxpr, side.jaxpr)))
-    return agreement.compare_trees(first.results, side.results, rtol, atol, epsilon=epsilon)
-
-
-def _is_same_program(
-    first: _Made, other: _Made, leaves: list[Any], *, same_jaxpr: bool
-) -> bool | None:
-    if first.compiled.text != other.compiled.text:
-        return False
-    if same_jaxpr or not first.compiled.incomplete:
-        return True
-    if _is_same_with_constants_as_arguments(first, other, leaves):
-        return True
-    # A program that returns something else is another one.
-    differs = not all(leaf.identical for leaf in _compared(first, other, None, None) or ())
-    return False if differs else None
-
-
-def _is_same_with_constants_as_arguments(
-    first: _Made, other: _Made, leaves: list[Any]
-) -> bool | None:
-    """Say whether two programs are the same if captured arrays are further arguments.
-
-    Then XLA cannot work on their values while it compiles, and the texts show which is used where.
-    """
-    constants: list[Any] = []
-    own = [
-        [_position(value, constants) for value in consts_of(side.flat)] for side in (first, other)
-    ]
-    one, two = (
-        xla.with_constants_as_arguments(side.flat, leaves, positions, constants)
-        for side, positions in zip((first, other), own, strict=True)
-    )
-    if one.text != two.text:
-        return False
-    return None if one.incomplete else True
-
-
-def _position(value: Any, constants: list[Any]) -> int:
-    """Return where an array is among others, adding it if it is not."""
-    for i, constant in enumerate(constants):
-        if constant is value or digest(constant) == digest(value):
-            return i
-    constants.append(value)
-    return len(constants) - 1
-
-
-def _is_type(leaf: Any) -> bool:
-    return isinstance(leaf, jax.ShapeDtypeStruct)
 
 
 def _all(answers: Iterable[bool | None]) -> bool | None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from vmapguide._advice.type_names import type_hint
 from vmapguide._advice.waiting import Waiting
-from vmapguide._trace.names import leaf_names, side_names
+from vmapguide._trace.names import count_vmaps, leaf_names, side_names, unwrapped
 
 
 # These run a function with its arguments: types alone do not do.
@@ -246,6 +246,19 @@ def named_sides(
                 f"{caller}(f, g)(x), not {caller}(f(x), g(x))."
             )
     return dict(zip(side_names(functions, named), every, strict=True))
+
+
+def confused_sides(sides: Mapping[str, Callable[..., Any]]) -> Iterator[str]:
+    """Yield a note for each side that is the first one's function, mapped more or less often."""
+    (first, f), *others = sides.items()
+    for other, g in others:
+        few, many = sorted((first, other), key=lambda name: count_vmaps(sides[name]))
+        is_mapped = count_vmaps(sides[few]) < count_vmaps(sides[many])
+        if is_mapped and unwrapped(f) is unwrapped(g):
+            yield (
+                f"{few} takes one example, and {many} a batch of them: given the same arguments, "
+                f"they need not compute the same. Map both: jax.vmap({few})."
+            )
 
 
 def no_sides(caller: str, **options: Any) -> None:

@@ -1,0 +1,134 @@
+"""What JAX and XLA make of several functions, and whether they make the same of them.
+
+Start with `build`, which traces, compiles and runs a function, and with `compiled_alike`, which
+compares two compiled programs, also where their texts leave out what may differ. Whether two jaxprs
+are the same is known to `_jaxpr.alignment`, and whether two results are to `agreement`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.extend.core as jec
+
+from vmapguide._data import LeafResult
+from vmapguide._jaxpr.alignment import flat
+from vmapguide._jaxpr.compat import AnyJaxpr, consts_of
+from vmapguide._jaxpr.value_numbering import digest
+from vmapguide._measure import agreement, precision, xla
+from vmapguide._trace.names import captured_names
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """What JAX and XLA made of a function.
+
+    Attributes:
+        f: the function.
+        jaxpr: its jaxpr.
+        flat: its jaxpr without calls.
+        compiled: its compiled program.
+        results: what it returned; types if an argument has no value.
+        has_run: whether it has run.
+    """
+
+    f: Callable[..., Any]
+    jaxpr: jec.ClosedJaxpr
+    flat: AnyJaxpr
+    compiled: xla.Compiled
+    results: Any
+    has_run: bool
+
+    @functools.cached_property
+    def captured(self) -> dict[int, str]:
+        """What the function calls the arrays that it captures, by the `id` of the array."""
+        return captured_names(self.f)
+
+
+class Alikeness(NamedTuple):
+    """How two compiled programs compare.
+
+    Attributes:
+        same: whether they are the same; None if that is not known.
+        folded: whether they differ only because XLA has computed with captured arrays.
+    """
+
+    same: bool | None
+    folded: bool = False
+
+
+def build(f: Callable[..., Any], args: Any, kwargs: Any) -> Program:
+    """Trace and compile a function, and run it if all arguments have values."""
+    has_values = not any(
+        isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves((args, kwargs))
+    )
+    jaxpr, types = jax.make_jaxpr(f, return_shape=True)(*args, **kwargs)
+    compiled = xla.compiled(f, args, kwargs)
+    results = compiled.run(*args, **kwargs) if has_values else types
+    return Program(f, jaxpr, flat(jaxpr), compiled, results, has_values)
+
+
+def compare_results(
+    first: Program, other: Program, rtol: float | None, atol: float | None
+) -> tuple[LeafResult, ...] | None:
+    """Compare what two programs returned; None if they have not run."""
+    if not other.has_run:
+        return None
+    epsilon = max(map(precision.of_program, (first.jaxpr, other.jaxpr)))
+    return agreement.compare_trees(first.results, other.results, rtol, atol, epsilon=epsilon)
+
+
+def compiled_alike(
+    first: Program, other: Program, leaves: Sequence[Any], *, same_jaxpr: bool
+) -> Alikeness:
+    """Compare two compiled programs.
+
+    Args:
+        first: what the other is compared with.
+        other: the other.
+        leaves: the arguments.
+        same_jaxpr: whether their jaxprs are the same.
+    """
+    if first.compiled.text != other.compiled.text:
+        folded = bool(consts_of(other.flat)) and _alike_without_constants(first, other, leaves)
+        return Alikeness(same=False, folded=folded is True)
+    if same_jaxpr or not first.compiled.incomplete:
+        return Alikeness(same=True)
+    if _alike_without_constants(first, other, leaves):
+        return Alikeness(same=True)
+    # Two programs that return other results are not the same.
+    results = compare_results(first, other, None, None) or ()
+    return Alikeness(same=None if all(leaf.identical for leaf in results) else False)
+
+
+def _alike_without_constants(first: Program, other: Program, leaves: Sequence[Any]) -> bool | None:
+    """Say whether two programs are the same if the arrays that they capture are arguments.
+
+    Then XLA cannot compute with the arrays while it compiles, and its texts show which array is
+    used where.
+    """
+    constants: list[Any] = []
+    positions = [
+        [_position(value, constants) for value in consts_of(program.flat)]
+        for program in (first, other)
+    ]
+    one, two = (
+        xla.with_constants_as_arguments(program.flat, leaves, own, constants)
+        for program, own in zip((first, other), positions, strict=True)
+    )
+    if one.text != two.text:
+        return False
+    return None if one.incomplete else True
+
+
+def _position(value: Any, constants: list[Any]) -> int:
+    """Return where an array is among others, adding it if it is not there."""
+    for i, constant in enumerate(constants):
+        if constant is value or digest(constant) == digest(value):
+            return i
+    constants.append(value)
+    return len(constants) - 1
