@@ -22,7 +22,7 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 OPTIONAL = {
     "lexer.py": {"pygments"},
     "sphinx.py": {"docutils", "sphinx"},
-    "_benchmark.py": {"matplotlib"},
+    "_show/benchmark.py": {"matplotlib"},
     "_measure/progress.py": {"tqdm"},
 }
 

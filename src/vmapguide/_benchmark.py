@@ -1,33 +1,28 @@
-"""`benchmark`: which of these functions is fastest, honestly.
+"""`benchmark`: which of these functions is fastest?
 
-Here is the call and the value it returns; the clock is read in `_timing`. Ratios come first:
-machines are noisy, and a ratio of two functions that were timed in turns is less so than a time.
+Start with `benchmark`, which returns a `Benchmark`. `_measure.timing` calls the functions in turns
+and reads the clock, `_measure.ratios` says how sure the ratio of two timings is, and
+`_show.benchmark` makes a report. The report shows ratios first: a busy machine makes both times
+longer, and the ratio of two functions that were called in turns hardly changes.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import os
-import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import jax
 
 from vmapguide._advice import wrong_calls
 from vmapguide._advice.waiting import waiting
-from vmapguide._measure import agreement, batches, precision, ratios
+from vmapguide._measure import batches, ratios, side_by_side
+from vmapguide._measure.device import device_text
 from vmapguide._measure.timing import Runner, Timing, time_in_turns
 from vmapguide._show.agreement import summary
-from vmapguide._show.report import Report, Row, Shown, Table
-from vmapguide._trace.names import leaf_names
-
-
-_NOT_RUN = "–"  # noqa: RUF001 - a dash.
-_UNSURE = "≈"
+from vmapguide._show.benchmark import BenchmarkView, TimedSide, benchmark_report, plot
+from vmapguide._show.report import Report, Shown
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -168,31 +163,7 @@ class Benchmark(Shown):
         """
         if self.sizes == (None,):
             raise ValueError("benchmark: there is one size alone: pass sweep=(1, 8, 64) to plot.")
-        try:
-            import matplotlib.pyplot as plt  # noqa: PLC0415 - an extra.
-        except ImportError as error:
-            raise ImportError(
-                'benchmark: plot needs Matplotlib: pip install ".[plot]" in the checkout.'
-            ) from error
-        with plt.style.context("vmapguide.assets.figure"):
-            ax = plt.subplots()[1] if ax is None else ax
-            for name, marker in zip(self.names, _markers(), strict=False):
-                points = [
-                    (size, t)
-                    for size, t in zip(self.sizes, self.timings[name], strict=True)
-                    if t is not None
-                ]
-                sizes = [size for size, _ in points]
-                (line,) = ax.plot(sizes, [t.median for _, t in points], marker=marker, label=name)
-                low, high = (
-                    [t.lower_quartile for _, t in points],
-                    [t.upper_quartile for _, t in points],
-                )
-                ax.fill_between(sizes, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
-            ax.set(xscale="log", yscale="log", xlabel="batch size", ylabel="seconds for one call")
-            ax.set_xticks(self.sizes, [str(size) for size in self.sizes])
-            ax.legend()
-        return ax
+        return plot(self._as_view(), ax)
 
     def to_dict(self) -> dict[str, object]:
         """Return the benchmark as plain data, ready for `json.dumps`.
@@ -216,63 +187,32 @@ class Benchmark(Shown):
         }
 
     def _as_report(self) -> Report:
-        head: tuple[str, ...] = ("", "times the fastest", "one call", "middle half")
-        head += ("compiling",) if any(self._compiled.values()) else ()
-        tables = tuple(
-            Table(
-                head,
-                tuple(self._rows(i)),
-                frozenset(range(1, len(head))),
-                caption="" if size is None else f"batch size {size:,}",
-            )
-            for i, size in enumerate(self.sizes)
-        )
-        as_it_is = [name for name in self.names if not self._compiled[name]]
-        state = f"Compiled, but {_listed(as_it_is)}" if as_it_is else "Compiled"
-        if len(as_it_is) == len(self.names):
-            state = "As they are"
-        notes = [f"{state}, on {self.device}.", *self._about_programs()]
-        if any(str(row.cells[1]).startswith(_UNSURE) for table in tables for row in table.rows):
-            notes.append(
-                f"{_UNSURE}: not told apart from the fastest. The two are one program, or their "
-                f"difference is not above 5 % with a confidence of 99 %."
-            )
-        if any(None in timings for timings in self.timings.values()):
-            notes.append(
-                f"{_NOT_RUN}: not run. It took more than {self._patience:g} s at a smaller size."
-            )
-        title = f"benchmark {' · '.join(self.names)}"
-        return Report(title, self._call, tables=tables, notes=tuple(notes))
+        return benchmark_report(self._as_view())
 
-    def _rows(self, i: int) -> Iterator[Row]:
-        """Yield the rows of one size, the fastest first."""
-        ran = {name: t for name in self.names if (t := self.timings[name][i]) is not None}
+    def _as_view(self) -> BenchmarkView:
+        return BenchmarkView(
+            names=self.names,
+            call=self._call,
+            device=self.device,
+            patience=self._patience,
+            compiled=self._compiled,
+            sizes={size: tuple(self._timed(i)) for i, size in enumerate(self.sizes)},
+            same_program=self.same_program,
+        )
+
+    def _timed(self, number: int) -> Iterator[TimedSide]:
+        """Yield the sides that ran at one size, the fastest first."""
+        ran = {name: t for name in self.names if (t := self.timings[name][number]) is not None}
         order = sorted(ran, key=lambda name: ran[name].median)
         for name in order:
-            timing, fastest = ran[name], ran[order[0]]
-            unsure = name != order[0] and not self.told_apart(name, order[0], self.sizes[i])
-            ratio = f"{_UNSURE + ' ' if unsure else ''}{timing.median / fastest.median:.3g}"
-            spread = f"{_seconds(timing.lower_quartile)} to {_seconds(timing.upper_quartile)}"
-            cells: tuple[str, ...] = (name, ratio, _seconds(timing.median), spread)
-            if any(self._compiled.values()):
-                cells += ("not" if timing.compiling is None else _seconds(timing.compiling),)
-            yield Row(cells)
-        width = 5 if any(self._compiled.values()) else 4
-        for name in self.names:
-            if name not in ran:
-                yield Row((name, *[_NOT_RUN] * (width - 1)), faded=True)
-
-    def _about_programs(self) -> Iterator[str]:
-        """Yield which sides are one program: at which sizes, unless it is at all."""
-        sizes: dict[tuple[str, ...], list[int | None]] = {}
-        for size, groups in zip(self.sizes, self.same_program, strict=True):
-            for group in groups:
-                sizes.setdefault(group, []).append(size)
-        for group, where in sizes.items():
-            at = "" if len(where) == len(self.sizes) else f" at batch size {_listed(where)}"
-            yield (
-                f"{_listed(group)} are one compiled program{at}: what differs between their times "
-                f"is noise."
+            timing = ran[name]
+            yield TimedSide(
+                name,
+                timing.median,
+                (timing.lower_quartile, timing.upper_quartile),
+                timing.compiling,
+                is_told_apart=name == order[0]
+                or self.told_apart(name, order[0], self.sizes[number]),
             )
 
 
@@ -352,37 +292,31 @@ def benchmark(
 
     @waiting("benchmark", None, ", ".join(sides))
     def benchmark_call(*args: Any, **kwargs: Any) -> Benchmark:
-        batches.check_arguments(sides, args, kwargs)
+        wrong_calls.check_arguments("benchmark", sides, args, kwargs)
         # The first compilation of a process sets things up: no side is to pay for that.
         jax.jit(lambda x: x)(0).block_until_ready()
         timings: dict[str, list[Timing | None]] = {name: [] for name in sides}
         same_program = []
         for size in sizes:
-            resized = (
-                (args, kwargs) if size is None else batches.resized(args, kwargs, in_axes, size)
-            )
-            running = {
-                name: f for name, f in sides.items() if not _too_slow(timings[name], patience)
-            }
+            batch = (args, kwargs) if size is None else batches.resized(args, kwargs, in_axes, size)
             runners = {
-                name: Runner("benchmark", name, f, *resized, jit=compiled[name])
-                for name, f in running.items()
+                name: Runner("benchmark", name, f, *batch, jit=compiled[name])
+                for name, f in sides.items()
+                if not side_by_side.is_too_slow(timings[name], patience)
             }
             _check_results(runners, rtol, atol)
-            same_program.append(_groups({name: r.program for name, r in runners.items()}))
+            same_program.append(side_by_side.same_programs(runners))
             what = "benchmark" if size is None else f"benchmark, batch size {size}"
             timed = time_in_turns(runners, rounds, patience, what, progress=progress)
-            for name, list_ in timings.items():
-                list_.append(timed.get(name))
-        names = leaf_names(next(iter(sides.values())), args, kwargs)
-        types = map(wrong_calls.describe, jax.tree.leaves((args, kwargs)))
+            for name in sides:
+                timings[name].append(timed.get(name))
         return Benchmark(
             names=tuple(sides),
             sizes=sizes,
-            timings={name: tuple(list_) for name, list_ in timings.items()},
-            device=device(),
+            timings={name: tuple(of_side) for name, of_side in timings.items()},
+            device=device_text(),
             same_program=tuple(same_program),
-            _call=", ".join(map("{}: {}".format, names, types)),
+            _call=wrong_calls.arguments_text(next(iter(sides.values())), args, kwargs),
             _compiled=compiled,
             _patience=patience,
         )
@@ -390,76 +324,13 @@ def benchmark(
     return benchmark_call
 
 
-def device() -> str:
-    """Return what JAX runs on: the machine, JAX's version and its backend."""
-    first = jax.devices()[0]
-    kind = first.device_kind
-    if first.platform == "cpu":
-        cpuinfo = Path("/proc/cpuinfo")
-        lines = cpuinfo.read_text("utf-8").splitlines() if cpuinfo.exists() else []
-        models = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
-        model = models[0] if models else platform.processor() or platform.machine()
-        kind = f"{os.cpu_count()} cores of {model}"
-    return f"{kind}, JAX {jax.__version__} on its {first.platform} backend"
-
-
-def _groups(programs: Mapping[str, str | None]) -> tuple[tuple[str, ...], ...]:
-    """Return the groups of sides that have the same program."""
-    groups: dict[str, tuple[str, ...]] = {}
-    for name, program in programs.items():
-        if program is not None:
-            groups[program] = (*groups.get(program, ()), name)
-    return tuple(group for group in groups.values() if len(group) > 1)
-
-
-def _listed(names: Iterable[Any]) -> str:
-    *others, last = map(str, names)
-    return f"{', '.join(others)} and {last}" if others else last
-
-
 def _check_results(runners: Mapping[str, Runner], rtol: float | None, atol: float | None) -> None:
-    """Raise if sides do not compute the same: the first one is what the others must agree with."""
+    """Raise if sides do not compute the same: the others must agree with the first one."""
     results = {name: runner.result for name, runner in runners.items()}
     wrong_calls.check_structures("benchmark", results)
-    for name, actual in [*results.items()][1:]:
-        first, expected = next(iter(results.items()))
-        leaves = agreement.compare_trees(expected, actual, rtol, atol)
-        if not all(leaf.same for leaf in leaves):
-            # On some devices a product of matrices has fewer digits than the loop over its rows.
-            epsilon = max(_epsilon(runners[first]), _epsilon(runners[name]))
-            leaves = agreement.compare_trees(expected, actual, rtol, atol, epsilon=epsilon)
-        if not all(leaf.same for leaf in leaves):
-            raise ValueError(
-                f"benchmark: {first} and {name} do not compute the same: "
-                f"{summary(leaves)}. Mend one of them, or allow for the difference with "
-                f"rtol= or atol=."
-            )
-
-
-def _epsilon(runner: Runner) -> float:
-    """Return how exactly the device computes the products of a side, 0 if that is not known."""
-    args, kwargs = runner.original
-    # What runs as it is need not be something that JAX can trace.
-    with contextlib.suppress(Exception):
-        return precision.of_program(jax.make_jaxpr(runner.given)(*args, **kwargs))
-    return 0.0
-
-
-def _too_slow(timings: Sequence[Timing | None], patience: float) -> bool:
-    """Say whether a side has lost the right to be run at larger sizes."""
-    if not timings:
-        return False
-    last = timings[-1]
-    return last is None or max(last.median, last.compiling or 0) > patience
-
-
-def _markers() -> Iterator[str]:
-    while True:
-        yield from "os^Dvx"
-
-
-def _seconds(seconds: float) -> str:
-    for unit, name in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
-        if seconds >= unit:
-            return f"{seconds / unit:.3g} {name}"
-    return f"{seconds / 1e-9:.3g} ns"
+    if runners and (found := side_by_side.first_disagreement(runners, rtol, atol)):
+        raise ValueError(
+            f"benchmark: {found.first} and {found.other} do not compute the same: "
+            f"{summary(found.leaves)}. Mend one of them, or allow for the difference with rtol= or "
+            f"atol=."
+        )

@@ -24,7 +24,6 @@ from vmapguide._jaxpr.alignment import Alignment, align
 from vmapguide._measure import programs, xla
 from vmapguide._show.comparison import Pairing, comparison_report
 from vmapguide._show.report import Report, Shown
-from vmapguide._trace.names import leaf_names
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -234,13 +233,8 @@ def compare(
 
     @waiting("compare", None, ", ".join(sides))
     def compare_call(*args: Any, **kwargs: Any) -> Comparison:
-        for name, f in sides.items():
-            wrong_calls.check_call("compare", f, name, args, kwargs)
+        wrong_calls.check_arguments("compare", sides, args, kwargs, accepts_types=True)
         leaves = jax.tree.leaves((args, kwargs))
-        first_f = next(iter(sides.values()))
-        names = leaf_names(first_f, args, kwargs)
-        wrong_calls.check_values("compare", names, leaves, accepts_types=True)
-        wrong_calls.check_not_empty("compare", names, leaves)
         with _noting(confused):
             built = {name: _built(name, f, args, kwargs) for name, f in sides.items()}
             results = {name: program.results for name, program in built.items()}
@@ -251,7 +245,7 @@ def compare(
         ]
         return Comparison(
             sides=tuple(side for side, _ in compared),
-            _call=wrong_calls.arguments_text(first_f, args, kwargs),
+            _call=wrong_calls.arguments_text(next(iter(sides.values())), args, kwargs),
             _grounds=tuple(grounds for _, grounds in compared),
             _confused=tuple(confused),
         )

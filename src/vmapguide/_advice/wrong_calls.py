@@ -93,8 +93,20 @@ def check_values(
         )
 
 
-def check_not_empty(caller: str, names: Sequence[str], leaves: Sequence[Any]) -> None:
-    """Raise if an argument has no elements: then all functions compute the same, in no time."""
+def check_arguments(
+    caller: str,
+    sides: Mapping[str, Callable[..., Any]],
+    args: Any,
+    kwargs: Any,
+    *,
+    accepts_types: bool = False,
+) -> None:
+    """Raise if functions that stand side by side cannot all be run with these arguments."""
+    for name, f in sides.items():
+        check_call(caller, f, name, args, kwargs)
+    names = leaf_names(next(iter(sides.values())), args, kwargs)
+    leaves = jax.tree.leaves((args, kwargs))
+    check_values(caller, names, leaves, accepts_types=accepts_types)
     for name, leaf in zip(names, leaves, strict=True):
         if 0 in getattr(leaf, "shape", ()):
             raise ValueError(

@@ -1,8 +1,11 @@
-"""What `benchmark` asks of its options and arguments, and the batches that it makes of them."""
+"""The options `sweep=` and `jit=` of `benchmark`, checked, and the batches of the sizes of a sweep.
+
+`checked_sizes` and `checked_jit` raise if the options are wrong. `resized` makes a batch.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
@@ -10,7 +13,6 @@ import jax.numpy as jnp
 
 from vmapguide._advice import wrong_calls
 from vmapguide._trace.call import leaf_axes
-from vmapguide._trace.names import leaf_names
 
 
 def checked_sizes(sweep: Any) -> tuple[int | None, ...]:
@@ -43,16 +45,6 @@ def checked_jit(jit: Any, sides: Mapping[str, Any]) -> dict[str, bool]:
                 f'as_it_is=f, jit={{"as_it_is": False}}).'
             )
     return {name: wrong_calls.flag("benchmark", "jit", jit.get(name, True)) for name in sides}
-
-
-def check_arguments(sides: Mapping[str, Callable[..., Any]], args: Any, kwargs: Any) -> None:
-    """Raise if the sides cannot be run with these arguments."""
-    for name, f in sides.items():
-        wrong_calls.check_call("benchmark", f, name, args, kwargs)
-    names = leaf_names(next(iter(sides.values())), args, kwargs)
-    leaves = jax.tree.leaves((args, kwargs))
-    wrong_calls.check_values("benchmark", names, leaves)
-    wrong_calls.check_not_empty("benchmark", names, leaves)
 
 
 def resized(args: Any, kwargs: Any, in_axes: Any, size: int) -> tuple[Any, Any]:
