@@ -160,11 +160,6 @@ def plain_call(eqn: jec.JaxprEqn) -> AnyJaxpr | None:
     return body
 
 
-def with_plain_calls(jaxpr: AnyJaxpr) -> AnyJaxpr:
-    """Return a jaxpr without batching rules of its own."""
-    return inlined(jaxpr, plain_call)
-
-
 def behind(jaxpr: AnyJaxpr, result: int) -> Iterator[jec.JaxprEqn]:
     """Yield the equations, outermost ones, that a result depends on, the last first."""
     wanted = {atom for atom in [opened(jaxpr).outvars[result]] if not isinstance(atom, jec.Literal)}

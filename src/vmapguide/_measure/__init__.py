@@ -1,1 +1,1 @@
-"""What can be computed: whether two sides agree, what a program costs, how long it takes."""
+"""Measure: whether results agree and why not, what a program costs, how long it takes."""

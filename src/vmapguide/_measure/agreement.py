@@ -1,6 +1,7 @@
-"""Compare results: are two pytrees of numbers the same, and if not, where and by how much.
+"""Compare results: are two pytrees of numbers the same, and if not, where and by how much?
 
-What `check`, `compare` and `benchmark` mean by "the same numbers" is decided here and nowhere else.
+Start with `compare_trees`, which returns a `LeafResult` for each leaf. `check`, `compare` and
+`benchmark` all use it, so that "the same numbers" means one thing.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vmapguide._advice.wrong_calls import describe
 from vmapguide._data import LeafResult
 
 
@@ -41,8 +43,8 @@ def compare_leaves(
         actual: the array to compare with it.
         rtol: relative tolerance, None for that of the dtype.
         atol: absolute tolerance, None for that of the dtype and the values.
-        epsilon: that of what the values are computed by, if it is coarser than that of the dtype,
-            as `_precision` knows it of matrix products.
+        epsilon: how exactly the values were computed, if that is coarser than the epsilon of the
+            dtype: `precision` knows it of matrix products.
 
     Returns:
         Where and by how much they differ.
@@ -133,12 +135,16 @@ def compare_trees(
 
 def type_text(value: Any) -> str:
     """Return the type of an array or a number as text: `float32[3]`."""
-    value = value if hasattr(value, "dtype") else jnp.asarray(value)
-    return f"{value.dtype}[{','.join(map(str, value.shape))}]"
+    return describe(_as_array(value))
 
 
 def _values(value: Any) -> Array:
     """Return the numbers of an array, or the words of keys."""
-    if hasattr(value, "dtype") and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
-        value = jax.random.key_data(value)
-    return np.asarray(value if hasattr(value, "dtype") else jnp.asarray(value))
+    value = _as_array(value)
+    is_key = jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
+    return np.asarray(jax.random.key_data(value) if is_key else value)
+
+
+def _as_array(value: Any) -> Any:
+    """Return an array or a type as it is, and a number as the array that JAX makes of it."""
+    return value if hasattr(value, "dtype") else jnp.asarray(value)

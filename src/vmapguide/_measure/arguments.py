@@ -1,7 +1,7 @@
-"""The arguments of a check, handed to its two sides so that the caller's own stay as they are.
+"""The arguments of a check: the whole batch for `jax.vmap`, one example for the loop, in copies.
 
-A function may donate its arguments, which deletes them, or write into an array of NumPy's. So both
-sides get copies.
+Start with `Arguments`. A function may donate its arguments, which deletes them, or write into an
+array of NumPy's; because both sides get copies, the caller's own arguments stay as they are.
 """
 
 from __future__ import annotations

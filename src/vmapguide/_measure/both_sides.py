@@ -1,46 +1,31 @@
-"""The two sides of a check, run: `jax.vmap(f)` of the whole batch, and the Python loop over `f`."""
+"""Run both sides of `check`: `jax.vmap(f)` on the whole batch, and the Python loop over `f`.
+
+Start with `Sides.compare`. The loop is the reference: what it returns is what is expected.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import functools
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.extend.core as jec
 import jax.numpy as jnp
 import numpy as np
 
 from vmapguide._advice.vmap_notes import noting
 from vmapguide._data import LeafResult
-from vmapguide._jaxpr.compat import AnyJaxpr
-from vmapguide._jaxpr.equality import equal
-from vmapguide._jaxpr.source_lines import HERE, JAX
-from vmapguide._jaxpr.walk import inlined, walk, with_plain_calls
+from vmapguide._jaxpr.walk import plain_call
 from vmapguide._measure import agreement
 from vmapguide._measure.arguments import Arguments, Example
+from vmapguide._measure.loop_program import Run, run_loop, traced
 from vmapguide._measure.progress import tracked
+from vmapguide._measure.stand_ins import with_stand_ins
 from vmapguide._measure.structure import below_metadata
-from vmapguide._trace.call import Call, Edited, spread
+from vmapguide._trace.call import Call, spread
 from vmapguide._trace.names import function_name
-
-
-# As many examples run as they are. What the others are run by is known from these.
-_AS_THEY_ARE = 2
-
-_PRINTS = frozenset({"debug_callback", "debug_print"})
-
-# A jaxpr knows what these call by name alone.
-_CALLBACKS = frozenset({"io_callback", "pure_callback"})
-
-# What a function that asks whether it is traced calls by name.
-_ABOUT_TRACING = frozenset({"Tracer", "is_concrete"})
-
-# JAX's own code and that of this package gives the same whether it is traced or not.
-_TRUSTED = (JAX, HERE)
 
 
 class Results(NamedTuple):
@@ -82,8 +67,13 @@ class Sides:
 
     def one(self, f: Callable[..., Any], example: int) -> Any:
         """Return what `f` returns for one example."""
+        run, mapped = self._prepared(f, example)
+        return run(mapped)
+
+    def _prepared(self, f: Callable[..., Any], example: int) -> tuple[Run, list[Any]]:
+        """Return what runs `f` for an example, and the arguments that are this example's alone."""
         one = self.arguments.example(example)
-        return self._run(f, one, one.mapped)
+        return functools.partial(self._run, f, one), one.mapped
 
     def _run(self, f: Callable[..., Any], one: Example, mapped: Sequence[Any]) -> Any:
         """Return what `f` returns for the arguments of one example."""
@@ -92,7 +82,7 @@ class Sides:
             return f(*args, **kwargs)
         # Only inside `jax.vmap` does the axis have its name. But no batching rule of the user's
         # may have a say in the loop.
-        plain = edited(f, with_plain_calls)
+        plain = with_stand_ins(f, plain_call)
 
         def inside(*mapped: Any) -> Any:
             args, kwargs = one.filled(mapped)
@@ -103,33 +93,8 @@ class Sides:
         return jax.tree.map(lambda leaf: leaf[0], results)
 
     def loop(self, f: Callable[..., Any], examples: Sequence[int]) -> Iterator[Any]:
-        """Yield what `f` returns for one example after the other.
-
-        Outside of `jit`, JAX compiles the loops and branches of a program anew whenever Python runs
-        it. So `f` is traced for every example, and if it is the same program every time, the one
-        that is compiled already is evaluated. It runs as it is if its Python looks at a value, if
-        what it does cannot be known from its jaxpr, or if the jaxpr is another one.
-        """
-        program: _Program | None = None
-        is_same = True
-        for number, example in enumerate(examples):
-            one = self.arguments.example(example)
-            run = functools.partial(self._run, f, one)
-            if program is not None:
-                # What has changed once may change back.
-                is_same = is_same and program.equals(_traced(run, one.mapped))
-                if is_same:
-                    yield program.run(one.mapped)
-                    continue
-            with _watched() as looked:
-                result = run(one.mapped)
-            is_same = is_same and not looked
-            if is_same and number + 1 == _AS_THEY_ARE < len(examples):
-                # The function may have deleted what it was given.
-                one = self.arguments.example(example)
-                program = _traced(functools.partial(self._run, f, one), one.mapped)
-                is_same = program is not None and program.gives(result, one.mapped)
-            yield result
+        """Yield what `f` returns for one example after the other."""
+        return run_loop(functools.partial(self._prepared, f), examples)
 
     def results(self, f: Callable[..., Any], examples: tuple[int, ...]) -> list[Results]:
         """Run both sides."""
@@ -209,8 +174,7 @@ class Sides:
                 "them, such as ppermute, cannot be checked against it."
             )
         with contextlib.suppress(Exception):
-            one = self.arguments.example(example)
-            if _traced(functools.partial(self._run, f, one), one.mapped) is not None:
+            if traced(*self._prepared(f, example)) is not None:
                 return (
                     " Inside vmap a function sees no values, so what it raises because of one is "
                     "raised in the loop alone."
@@ -246,119 +210,8 @@ class Sides:
         )
 
 
-class _Program(NamedTuple):
-    """What a function does, as a jaxpr, and the tree of its results."""
-
-    jaxpr: Any
-    results: Any
-
-    def run(self, arguments: Sequence[Any]) -> Any:
-        """Evaluate it, one equation after the other: each is compiled, as it is without a jaxpr."""
-        return self.results.unflatten(jec.jaxpr_as_fun(self.jaxpr)(*arguments))
-
-    def equals(self, other: _Program | None) -> bool:
-        """Say whether it is the same program."""
-        return (
-            other is not None and self.results == other.results and equal(self.jaxpr, other.jaxpr)
-        )
-
-    def gives(self, results: Any, arguments: Sequence[Any]) -> bool:
-        """Say whether it gives these results, and can be evaluated again."""
-        every = [eqn for jaxpr in walk(self.jaxpr) for eqn in jaxpr.eqns]
-        if any(
-            eqn.primitive.name in _CALLBACKS or any(eqn.params.get("donated_invars", ()))
-            for eqn in every
-        ):
-            return False
-        with contextlib.suppress(Exception):
-            if jax.tree.structure(results) == self.results:
-                silent = self._replace(jaxpr=inlined(self.jaxpr, _silent))
-                again = jax.tree.map(jnp.asarray, (results, silent.run(arguments)))
-                return all(leaf.identical for leaf in agreement.compare_trees(*again))
-        return False
-
-
-def _silent(eqn: jec.JaxprEqn) -> AnyJaxpr | None:
-    """Return what is to stand for a print that has been printed."""
-    if eqn.primitive.name not in _PRINTS:
-        return None
-    avals: list[Any] = [operand.aval for operand in eqn.invars]
-    types = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals]
-    return jax.make_jaxpr(lambda *_: ())(*types)
-
-
-def _traced(run: Callable[[Sequence[Any]], Any], arguments: Sequence[Any]) -> _Program | None:
-    """Return the program of a function; None if it cannot be traced."""
-    with contextlib.suppress(Exception):
-        make = jax.make_jaxpr(lambda *traced: run(traced), return_shape=True)
-        jaxpr, shapes = make(*arguments)
-        return _Program(jaxpr, jax.tree.structure(shapes))
-    return None
-
-
-@contextlib.contextmanager
-def _watched() -> Iterator[list[str]]:
-    """Note where Python looks at the value of an array, or asks whether there is one."""
-    looked: list[str] = []
-    before = sys.getprofile()
-    if before is not None:
-        # Two cannot watch. What is not known is taken to be the case.
-        yield ["unknown"]
-        return
-
-    def watch(frame: Any, event: str, _: Any) -> None:
-        if event != "call":
-            return
-        asks = frame
-        if frame.f_code in _value_methods():
-            asks = frame.f_back
-        elif _ABOUT_TRACING.isdisjoint(frame.f_code.co_names):
-            return
-        if not asks.f_code.co_filename.startswith(_TRUSTED):
-            looked.append(frame.f_code.co_name)
-
-    sys.setprofile(watch)
-    try:
-        yield looked
-    finally:
-        sys.setprofile(before)
-
-
-@functools.cache
-def _value_methods() -> frozenset[Any]:
-    """Return the code of the methods of an array that need its value."""
-    kinds = ("bool", "float", "int", "index", "complex", "array", "repr", "str", "format")
-    names = [*(f"__{kind}__" for kind in kinds), "item", "tolist"]
-    methods = (getattr(type(jnp.zeros(())), name, None) for name in names)
-    return frozenset(getattr(method, "__code__", None) for method in methods) - {None}
-
-
-def edited(f: Callable[..., Any], edit: Callable[[Any], AnyJaxpr]) -> Callable[..., Any]:
-    """Return a function that computes what another one does, by way of its edited jaxpr.
-
-    Unlike `Edited`, it works in the loop, too, and where the function needs to know a value.
-    """
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        with contextlib.suppress(Exception):
-            return Edited(f, edit, kind=jax.Array)(*args, **kwargs)
-        # NumPy computes with a value even while JAX traces, and JAX would record it.
-        args, kwargs = jax.tree.map(_with_value, (args, kwargs))
-        return Edited(f, edit)(*args, **kwargs)
-
-    return call
-
-
-def _with_value(leaf: Any) -> Any:
-    """Return a leaf as NumPy's if that can hold it."""
-    is_concrete = isinstance(leaf, jax.Array) and not isinstance(leaf, jax.core.Tracer)
-    if is_concrete and not jnp.issubdtype(leaf.dtype, jax.dtypes.extended):
-        return np.asarray(leaf)
-    return leaf
-
-
 def _as_array(leaf: Any, example: int) -> jax.Array:
-    """Return a result of the loop as what `jax.vmap` makes of it: NumPy's, too, is JAX's there."""
+    """Return a result of the loop as `jax.vmap` returns it: there NumPy's arrays become JAX's."""
     try:
         return jnp.asarray(leaf)
     except TypeError as error:
@@ -370,14 +223,14 @@ def _as_array(leaf: Any, example: int) -> jax.Array:
 
 
 def _stacked(leaves: list[Any]) -> Any:
-    """Return arrays of one type as one; NumPy need not compile that."""
+    """Return arrays of one type stacked, by NumPy if it can: it need not compile that."""
     if jnp.issubdtype(leaves[0].dtype, jax.dtypes.extended):
         return jnp.stack(leaves)
     return np.stack([np.asarray(leaf) for leaf in leaves])
 
 
 def _chosen(leaf: Any, axis: int | None, examples: tuple[int, ...]) -> jax.Array:
-    """Return what a leaf of the batched results has for some examples, along axis 0."""
+    """Return the values that a batched result has for some examples, along axis 0."""
     leaf = jnp.asarray(leaf)
     if axis is None:
         return jnp.broadcast_to(leaf, (len(examples), *leaf.shape))

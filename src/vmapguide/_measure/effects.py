@@ -18,9 +18,9 @@ import jax.numpy as jnp
 from vmapguide._data import Source
 from vmapguide._jaxpr import source_lines
 from vmapguide._jaxpr.compat import AnyJaxpr
-from vmapguide._jaxpr.walk import inlined, walk
-from vmapguide._measure.both_sides import edited
+from vmapguide._jaxpr.walk import walk
 from vmapguide._measure.evidence import Evidence, Found, Reason, in_line
+from vmapguide._measure.stand_ins import stand_in_for, with_stand_ins
 
 
 # `vmap` runs these once for each example. Other effects it refuses where they could run more often.
@@ -127,11 +127,9 @@ def _counting(f: Callable[..., Any], counts: Counter[_Call]) -> Callable[..., An
             note()
             return eqn.params["callback"](*operands)
 
-        avals: list[Any] = [operand.aval for operand in eqn.invars]
-        types = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals]
-        return jax.make_jaxpr(call)(*types)
+        return stand_in_for(eqn, call)
 
-    return edited(f, lambda jaxpr: inlined(jaxpr, stand_in))
+    return with_stand_ins(f, stand_in)
 
 
 def _empty(operand: Any) -> jax.Array:

@@ -1,5 +1,8 @@
 """What one equation costs: floating-point operations, transcendental functions, bytes.
 
+Start with `amount`. `_jaxpr.primitives` says how a primitive is counted; those that need a formula
+of their own have it in `RULES`, below.
+
 The conventions are those of XLA's own count: an operation of arithmetic is one FLOP for each
 element of its result, a division like an addition; functions like `exp` are counted apart; a
 product of matrices is `2·m·n·k`. Linear algebra is counted by the leading terms in Golub and Van

@@ -1,8 +1,8 @@
-"""How exactly the device computes matrix products: the one place that asks it.
+"""How exactly the device computes matrix products. Start with `of_program`.
 
 GPUs and TPUs round the operands of a product, NVIDIA's to TF32, TPUs to bfloat16, unless they are
 told not to. A matrix-vector product of theirs may be exact all the same, and so `jax.vmap`, which
-makes matrix products of these, differ from the loop by far more than by rounding.
+makes matrix products of these, may differ from the loop by far more than by rounding.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from jax import lax
 
 from vmapguide._jaxpr.compat import AnyJaxpr
 from vmapguide._jaxpr.walk import walk
+from vmapguide._measure.stand_ins import stand_in_for
 
 
 # The operations whose digits their parameter `precision` decides.
@@ -75,6 +76,4 @@ def exactly(eqn: jec.JaxprEqn) -> AnyJaxpr | None:
     if not of_equation(eqn):
         return None
     params = eqn.params | {"precision": (lax.Precision.HIGHEST, lax.Precision.HIGHEST)}
-    avals: list[Any] = [operand.aval for operand in eqn.invars]
-    types = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals]
-    return jax.make_jaxpr(lambda *operands: eqn.primitive.bind(*operands, **params))(*types)
+    return stand_in_for(eqn, lambda *operands: eqn.primitive.bind(*operands, **params))

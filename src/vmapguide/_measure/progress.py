@@ -1,4 +1,7 @@
-"""Progress of long work: shown to a person who waits, and to nobody else."""
+"""Progress of long work, shown to a person who waits and to nobody else. Start with `tracked`.
+
+`tqdm` shows it if it is installed. It is not a dependency, so without it a line of text does.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How sure the ratio of two timings is that were taken in turns.
+"""How sure is the ratio of two timings that were taken in turns? Start with `interval`.
 
 Two samples of one round were taken right after each other, and what kept the machine busy then did
 so for both. So their ratio is looked at, round by round: a paired comparison, after Kalibera and

@@ -1,4 +1,8 @@
-"""Structures of pytrees that differ in what is no structure: the data that a class adds to it."""
+"""Compare the structures of two pytrees without the metadata that a class adds to its structure.
+
+Start with `below_metadata`. `check` needs it for results of `checkify`, whose metadata hold numbers
+that are new in every trace.
+"""
 
 from __future__ import annotations
 

@@ -18,10 +18,10 @@ import jax.numpy as jnp
 
 from vmapguide._data import Source
 from vmapguide._jaxpr.compat import AnyJaxpr
-from vmapguide._jaxpr.walk import inlined, plain_call
+from vmapguide._jaxpr.walk import plain_call
 from vmapguide._measure import precision
-from vmapguide._measure.both_sides import edited
 from vmapguide._measure.evidence import Evidence, Found, Reason, ReasonCode, in_line
+from vmapguide._measure.stand_ins import StandIn, with_stand_ins
 
 
 _UNSAFE_SPLIT = ("random_split", "key<urbg>")
@@ -39,7 +39,7 @@ class Suspect:
 
     code: ReasonCode
     text: str
-    stand_in: Callable[[jec.JaxprEqn], AnyJaxpr | None]
+    stand_in: StandIn
 
     def reason(self, source: Source | None) -> Reason:
         """Return the reason, for an equation that comes from this line."""
@@ -76,7 +76,7 @@ def without(suspects: Sequence[Suspect], f: Callable[..., Any]) -> Callable[...,
     def stand_in(eqn: jec.JaxprEqn) -> AnyJaxpr | None:
         return next((body for s in suspects if (body := s.stand_in(eqn)) is not None), None)
 
-    return edited(f, lambda jaxpr: inlined(jaxpr, stand_in))
+    return with_stand_ins(f, stand_in)
 
 
 def _same_draws(eqn: jec.JaxprEqn) -> AnyJaxpr | None:

@@ -1,4 +1,8 @@
-"""Reading the clock: functions called in turns, each sample long enough to be measured."""
+"""Time functions: call them in turns, with samples long enough for the clock.
+
+Make a `Runner` of each function, which compiles it and runs it once, and pass the runners to
+`time_in_turns`, which returns a `Timing` for each.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +26,12 @@ from vmapguide._measure.progress import tracked
 _SAMPLE = 1e-3
 _MOST_CALLS = 10_000
 
-# How long a call takes is tried so often, unless that takes longer than this many seconds in all.
+# Before samples are taken, so many calls show how long a call takes; fewer if the calls take longer
+# than this many seconds in all.
 _TRIALS = 10
 _TRYING = 0.1
 
-# Of this many samples there still is a median, and a spread of sorts.
+# Quartiles need at least three samples.
 _FEWEST = 3
 
 

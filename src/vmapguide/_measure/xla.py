@@ -1,7 +1,9 @@
 """What XLA makes of a function: its compiled program as text, and what it says of its cost.
 
-XLA prints what it made with the names and places of the code that it came from. Without these, and
-with the names of its instructions counted through, two prints are equal if the programs are.
+Start with `compiled` for a program that is to be compared with another one, and with `cost_of` and
+`gaps` for its cost. XLA prints a program with the names and places of the code that it came from.
+Without these, and with the names of its instructions counted through, two prints are equal if the
+programs are.
 """
 
 from __future__ import annotations
