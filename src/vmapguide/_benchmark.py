@@ -21,7 +21,7 @@ from vmapguide._measure import batches, ratios, side_by_side
 from vmapguide._measure.device import device_text
 from vmapguide._measure.timing import Runner, Timing, time_in_turns
 from vmapguide._show.agreement import summary
-from vmapguide._show.benchmark import BenchmarkView, TimedSide, benchmark_report, plot
+from vmapguide._show.benchmark import BenchmarkView, TimedSide, benchmark_report, plot_timings
 from vmapguide._show.report import Report, Shown
 
 
@@ -132,6 +132,7 @@ class Benchmark(Shown):
         return not is_one and ratios.are_told_apart(bounds)
 
     def _timing(self, side: str, size: int | None) -> Timing:
+        """Return the timing of a side at a size, or raise if there is none."""
         if side not in self.timings:
             raise KeyError(f"benchmark: there is no side {side!r}; there are {self.names}.")
         if size is not None and size not in self.sizes:
@@ -163,7 +164,7 @@ class Benchmark(Shown):
         """
         if self.sizes == (None,):
             raise ValueError("benchmark: there is one size alone: pass sweep=(1, 8, 64) to plot.")
-        return plot(self._as_view(), ax)
+        return plot_timings(self._as_view(), ax)
 
     def to_dict(self) -> dict[str, object]:
         """Return the benchmark as plain data, ready for `json.dumps`.

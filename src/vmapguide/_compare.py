@@ -275,6 +275,7 @@ def _compared(
 
 
 def _built(name: str, f: Callable[..., Any], args: Any, kwargs: Any) -> programs.Program:
+    """Trace, compile and run a side; an exception says which side it was."""
     with wrong_calls.naming("compare", name, f, args, kwargs):
         return programs.build(f, args, kwargs)
 

@@ -163,6 +163,7 @@ class Cost(Shown):
 
 
 def _plain(value: CostStep | Loop | Choice) -> dict[str, object]:
+    """Return the fields as plain data, ready for `json.dumps`."""
     source = value.source and value.source.to_dict()
     return dataclasses.asdict(value) | {"source": source}
 

@@ -20,7 +20,7 @@ from vmapguide._data import LeafResult
 from vmapguide._jaxpr.walk import plain_call
 from vmapguide._measure import agreement
 from vmapguide._measure.arguments import Arguments, Example
-from vmapguide._measure.loop_program import Run, run_loop, traced
+from vmapguide._measure.loop_program import Run, run_loop, trace_program
 from vmapguide._measure.progress import tracked
 from vmapguide._measure.stand_ins import with_stand_ins
 from vmapguide._measure.structure import below_metadata
@@ -174,7 +174,7 @@ class Sides:
                 "them, such as ppermute, cannot be checked against it."
             )
         with contextlib.suppress(Exception):
-            if traced(*self._prepared(f, example)) is not None:
+            if trace_program(*self._prepared(f, example)) is not None:
                 return (
                     " Inside vmap a function sees no values, so what it raises because of one is "
                     "raised in the loop alone."
@@ -183,9 +183,9 @@ class Sides:
 
     def compare(self, f: Callable[..., Any], examples: tuple[int, ...]) -> tuple[LeafResult, ...]:
         """Compare the loop over `f` with `jax.vmap(f)`."""
-        return self.judged(self.results(f, examples))
+        return self.leaf_results(self.results(f, examples))
 
-    def judged(self, results: list[Results], epsilon: float = 0) -> tuple[LeafResult, ...]:
+    def leaf_results(self, results: list[Results], epsilon: float = 0) -> tuple[LeafResult, ...]:
         """Compare what both sides returned. Types are compared first, and tell for one example.
 
         Args:
@@ -195,6 +195,7 @@ class Sides:
         return tuple(self._leaf(leaf, epsilon) for leaf in results)
 
     def _leaf(self, leaf: Results, epsilon: float) -> LeafResult:
+        """Compare one leaf: the types of one example first, and then all values together."""
         type_text = agreement.type_text(
             jax.ShapeDtypeStruct(leaf.actual.shape[1:], leaf.actual.dtype)
         )

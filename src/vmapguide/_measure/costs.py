@@ -82,6 +82,7 @@ def of_steps(
 def _program_cost(
     jaxpr: AnyJaxpr, counted: Count, steps: Iterable[CostStep], of_one: Count
 ) -> ProgramCost:
+    """Put together what a program costs from its count, its steps and the count of one example."""
     uncounted = Counter[str]()
     for entry in counted.entries:
         if entry.amount is None:
@@ -127,6 +128,7 @@ def _of_equation(entry: Entry) -> CostStep:
 def _cost_step(
     name: str, source: Source | None, entries: Sequence[Entry], per_example_work: int | None
 ) -> CostStep:
+    """Sum up the equations that a step consists of."""
     return CostStep(
         name,
         source,

@@ -1,7 +1,7 @@
 """Calls of Python that a function makes while it runs, prints above all, counted on both sides.
 
-Start with `effects`. It returns a reason for each print or callback that `jax.vmap` runs for more
-or for fewer examples than the loop does. That is no difference of results.
+Start with `uneven_effects`. It returns a reason for each print or callback that `jax.vmap` runs for
+more or for fewer examples than the loop does. That is no difference of results.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class _Call(NamedTuple):
     source: Source | None
 
 
-def effects(evidence: Evidence) -> Found:
+def uneven_effects(evidence: Evidence) -> Found:
     """Find the calls that `jax.vmap` makes for more or for fewer examples than the loop.
 
     Both sides run once more, and what would print is counted.
@@ -78,6 +78,7 @@ def _is_uneven(call: _Call, vmap: int, loop: int, size: int, ran: int) -> bool:
 
 
 def _reason(call: _Call, vmap: int, loop: int, size: int, ran: int) -> Reason:
+    """Say how often a call is made, and why; the arguments are those of `_is_uneven`."""
     counts = (
         f"{call.name}{in_line(call.source)} runs {_times(vmap)} in vmap"
         + (f", for {size:,} examples," if ran < size else "")

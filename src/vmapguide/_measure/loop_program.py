@@ -61,7 +61,7 @@ def run_loop(
         run, arguments = prepared(example)
         if program is not None:
             # What has changed once may change back.
-            is_same = is_same and program.equals(traced(run, arguments))
+            is_same = is_same and program.equals(trace_program(run, arguments))
             if is_same:
                 yield program.run(arguments)
                 continue
@@ -71,7 +71,7 @@ def run_loop(
         if is_same and number + 1 == _AS_THEY_ARE < len(examples):
             # The function may have deleted what it was given.
             run, arguments = prepared(example)
-            program = traced(run, arguments)
+            program = trace_program(run, arguments)
             is_same = program is not None and program.gives(result, arguments)
         yield result
 
@@ -113,7 +113,7 @@ def _silent(eqn: jec.JaxprEqn) -> AnyJaxpr | None:
     return stand_in_for(eqn, lambda *_: ()) if eqn.primitive.name in _PRINTS else None
 
 
-def traced(run: Run, arguments: Sequence[Any]) -> LoopProgram | None:
+def trace_program(run: Run, arguments: Sequence[Any]) -> LoopProgram | None:
     """Return the program of a function; None if it cannot be traced."""
     with contextlib.suppress(Exception):
         make = jax.make_jaxpr(lambda *traced: run(traced), return_shape=True)

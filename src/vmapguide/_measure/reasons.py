@@ -15,7 +15,7 @@ from vmapguide._jaxpr import primitives
 from vmapguide._measure import agreement
 from vmapguide._measure.batch_statistics import batch_statistics
 from vmapguide._measure.both_sides import Results, Sides
-from vmapguide._measure.effects import effects
+from vmapguide._measure.effects import uneven_effects
 from vmapguide._measure.evidence import Evidence, Found, Reason, attempt, in_line
 from vmapguide._measure.rounding import compare_results, products, rounding
 from vmapguide._measure.suspects import taken_out
@@ -99,7 +99,7 @@ def side_effect(evidence: Evidence) -> Found:
 
 
 # These explain no difference, and are looked for even if there is none.
-NOTICES = (shared_keys, effects)
+NOTICES = (shared_keys, uneven_effects)
 
 # These are tried while there is a leaf that differs and is not explained.
 CAUSES = (side_effect, batch_statistics, taken_out, products, rounding)

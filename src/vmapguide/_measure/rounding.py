@@ -46,7 +46,7 @@ def compare_results(
         results: what both sides returned.
         examples: for which examples.
     """
-    leaves = sides.judged(results)
+    leaves = sides.leaf_results(results)
     epsilon = precision.of_program(trace.per_example) if trace else 0
     if not epsilon or all(leaf.same for leaf in leaves):
         return leaves
@@ -54,7 +54,7 @@ def compare_results(
     exact = attempt(lambda: sides.compare(with_all_digits, examples), None)
     if exact is None:
         return leaves
-    allowed = sides.judged(results, epsilon)
+    allowed = sides.leaf_results(results, epsilon)
     return tuple(
         allowed_leaf if exact_leaf.same else leaf
         for leaf, allowed_leaf, exact_leaf in zip(leaves, allowed, exact, strict=True)
@@ -124,5 +124,6 @@ def _shrinks(after: list[float | None], before: list[float], factor: float) -> b
 
 
 def _widened(leaf: Any) -> Any:
+    """Return an array of floats with twice the digits or more, and another leaf as it is."""
     dtype = _WIDER.get(str(getattr(leaf, "dtype", "")))
     return leaf.astype(dtype) if dtype else leaf

@@ -197,6 +197,7 @@ def _choice(
     here: Mapping[_Around, int],
     branches: _Branches,
 ) -> Choice:
+    """Return a choice: how often it is made, and what each branch costs."""
     times = Counter[Loops]()
     for around, number in here.items():
         times[around.loops] += number

@@ -37,6 +37,7 @@ def below_metadata(tree: Any, one: Any, other: Any) -> list[bool] | None:
 
 
 def _flags(one: Any, other: Any, *, is_below: bool) -> list[bool] | None:
+    """Return for each leaf whether it is below other metadata; None if the structures differ."""
     ours, theirs = one.node_data(), other.node_data()
     if ours is None or theirs is None:
         return [is_below] if ours is theirs else None

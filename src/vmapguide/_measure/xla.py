@@ -84,6 +84,7 @@ def whole_text(run: Any) -> str | None:
 
 
 def _compiled(lowered: jax.stages.Lowered) -> Compiled:
+    """Compile a function and read its program."""
     run = lowered.compile()
     text = normalised(run.as_text() or "")
     return Compiled(text, run, _LEFT_OUT.search(text) is not None)

@@ -1,6 +1,6 @@
 """The view of a benchmark: a table for each batch size, and a plot.
 
-`benchmark_report` returns the report, `plot` draws. Both are functions of plain data.
+`benchmark_report` returns the report, `plot_timings` draws. Both are functions of plain data.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def _seconds(seconds: float) -> str:
     return f"{seconds / 1e-9:.3g} ns"
 
 
-def plot(view: BenchmarkView, ax: Any) -> Any:
+def plot_timings(view: BenchmarkView, ax: Any) -> Any:
     """Draw seconds for one call against batch size on Matplotlib axes, new ones if None."""
     try:
         import matplotlib.pyplot as plt  # noqa: PLC0415 - an extra.
