@@ -726,6 +726,11 @@ class TestErrors:
         with pytest.raises(ValueError, match=r"check: the batch is empty.* Pass at least one"):
             vmapguide.check(jnp.sin)(X[:0])
 
+    def test_inside_of_jit(self) -> None:
+        """There everything is traced, also what the function captures."""
+        with pytest.raises(TypeError, match="check: it is called while JAX traces a function"):
+            jax.jit(lambda: vmapguide.check(jnp.sin)(X).same)()
+
     def test_sizes_that_differ(self) -> None:
         """One of them is 0: JAX says what is wrong, and the batch is not called empty."""
         with pytest.raises(ValueError, match="inconsistent sizes") as caught:
