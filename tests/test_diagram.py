@@ -11,7 +11,7 @@ import pytest
 
 import vmapguide
 from vmapguide import Diagram
-from vmapguide._show.tokens import stylesheet
+from vmapguide._show.markup import stylesheet
 
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -22,7 +22,7 @@ from vmapguide._advice.waiting import waiting
 from vmapguide._measure import agreement, batches, precision, ratios
 from vmapguide._measure.timing import Runner, Timing, time_in_turns
 from vmapguide._show.agreement import summary
-from vmapguide._show.report import Report, Row, Shown, Table
+from vmapguide._show.report import Report, Reported, Row, Table
 from vmapguide._trace.names import leaf_names
 
 
@@ -31,7 +31,7 @@ _UNSURE = "≈"
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Benchmark(Shown):
+class Benchmark(Reported):
     """How long functions took: `str()` in a terminal, a table in a notebook.
 
     Attributes:

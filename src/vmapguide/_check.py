@@ -20,7 +20,7 @@ from vmapguide._measure import reasons
 from vmapguide._measure.both_sides import Sides
 from vmapguide._measure.reasons import Reason
 from vmapguide._show.agreement import summary
-from vmapguide._show.report import Report, Shown, Verdict
+from vmapguide._show.report import Report, Reported, Verdict
 from vmapguide._trace.call import Call, Vmap
 from vmapguide._trace.names import function_name
 
@@ -30,7 +30,7 @@ _EXAMPLES = 100
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Check(Shown):
+class Check(Reported):
     """Whether `jax.vmap` equals the Python loop, and if not, where and why.
 
     Attributes:

@@ -25,7 +25,7 @@ from vmapguide._jaxpr.compat import AnyJaxpr, consts_of
 from vmapguide._jaxpr.value_numbering import digest
 from vmapguide._measure import agreement, precision, xla
 from vmapguide._show.comparison import Pairing, comparison_report
-from vmapguide._show.report import Report, Shown
+from vmapguide._show.report import Report, Reported
 from vmapguide._trace.names import captured_names, count_vmaps, leaf_names, unwrapped
 
 
@@ -84,7 +84,7 @@ class _Made:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Comparison(Shown):
+class Comparison(Reported):
     """Whether functions are the same program: `str()` in a terminal, a table in a notebook.
 
     Attributes:

@@ -22,7 +22,7 @@ from vmapguide._explain import Explanation
 from vmapguide._jaxpr import primitives, source_lines
 from vmapguide._measure import costs, run_counts, xla
 from vmapguide._show.cost import CostView, cost_report, sentence
-from vmapguide._show.report import Report, Shown
+from vmapguide._show.report import Report, Reported
 from vmapguide._trace.names import leaf_names, transformed_name
 
 
@@ -33,7 +33,7 @@ _WRAPPERS = frozenset(
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Cost(Shown):
+class Cost(Reported):
     """What a function costs: `str()` in a terminal, a table in a notebook.
 
     The counts are those of the jaxpr: every equation, on its own, as often as it runs. Of the

@@ -1,6 +1,6 @@
 """`diagram`: the picture of a `jax.vmap` that people draw on whiteboards.
 
-Here is the call and the value it returns; it is drawn by `_svg`.
+Here is the call and the value it returns; it is drawn in `_show/diagram.py`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from vmapguide._advice.waiting import waiting
 from vmapguide._data import Block
 from vmapguide._jaxpr import to_data
 from vmapguide._show.diagram import Picture, diagram_html, diagram_svg, diagram_text
-from vmapguide._show.tokens import style_element, stylesheet
+from vmapguide._show.markup import joined, style_element, stylesheet
+from vmapguide._show.shown import Shown
 from vmapguide._trace.batch_axes import Axes, find_axes
 from vmapguide._trace.call import Call, Vmap, spread
 from vmapguide._trace.names import function_name, transformed_name, vmap_variables
@@ -28,7 +29,7 @@ from vmapguide._trace.provenance import SourceMap, source_map
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Diagram:
+class Diagram(Shown):
     """What goes into a vmapped function and what comes out: a picture in a notebook.
 
     Attributes:
@@ -84,16 +85,16 @@ class Diagram:
         """
         return diagram_svg(self._as_picture(), stylesheet())
 
-    def __str__(self) -> str:
-        """Return the diagram in words and arrows."""
+    def _text(self, width: int, *, fold: bool) -> str:
+        del width, fold  # The lines are short, and all leaves are said.
         return diagram_text(self._as_picture())
 
-    def __repr__(self) -> str:
-        """Return the same as `str`: a diagram is made to be looked at."""
-        return str(self)
+    def _html(self, *, fold: bool) -> str:
+        del fold
+        return joined([style_element(), diagram_html(self._as_picture())])
 
-    def _repr_html_(self) -> str:
-        return f"{style_element()}{diagram_html(self._as_picture())}"
+    def _writers(self) -> dict[str, Callable[[], str]]:
+        return {**super()._writers(), ".svg": self.svg}
 
     def _as_picture(self) -> Picture:
         return Picture(self.name, self._call, self.sizes, self.arguments, self.results)
@@ -162,7 +163,7 @@ def _inside(f: Callable[..., Any], levels: int) -> Callable[..., Any]:
     """Return the function inside as many vmaps, which `f` itself is made of."""
     for _ in range(levels):
         variables = vmap_variables(f)
-        assert variables is not None  # noqa: S101 - `_axes` has seen the `vmap`.
+        assert variables is not None  # noqa: S101 - `find_axes` has seen the `vmap`.
         f = variables["fun"]
     return f
 

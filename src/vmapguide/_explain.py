@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -22,15 +22,17 @@ from vmapguide._data import Source
 from vmapguide._jaxpr import source_lines, to_data
 from vmapguide._show import explanation
 from vmapguide._show.explanation_html import explanation_html
+from vmapguide._show.explanation_summary import summary
 from vmapguide._show.explanation_text import explanation_text
+from vmapguide._show.shown import Shown
 from vmapguide._trace.call import Call, TracedArguments, Vmap
 from vmapguide._trace.names import captured_names, home_of, transformed_name
-from vmapguide._trace.steps import Step, Variant, is_layout
+from vmapguide._trace.steps import Kind, Step, Variant, is_layout
 from vmapguide._trace.trace import trace
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Explanation:
+class Explanation(Shown):
     """What `jax.vmap` made of a function: `str()` in a terminal, a table in a notebook.
 
     Attributes:
@@ -162,9 +164,7 @@ class Explanation:
             >>> "jax/_src/nn/functions.py" in explanation.as_text(80, library=True)
             True
         """
-        if width is None:
-            width = shutil.get_terminal_size((100, 24)).columns
-        return explanation_text(self._as_view(library=library), width, fold=fold)
+        return explanation_text(self._as_view(library=library), self._columns(width), fold=fold)
 
     def as_html(self, *, fold: bool = True, library: bool = False) -> str:
         """Return the explanation as an HTML element, with its stylesheet and its script.
@@ -183,18 +183,76 @@ class Explanation:
             >>> html.startswith("<style>"), "<summary>12 more" in html
             (True, False)
         """
-        return explanation_html(self._as_view(library=library), fold=fold)
+        return str(explanation_html(self._as_view(library=library), fold=fold))
 
-    def __str__(self) -> str:
-        """Return the explanation as text, at most as wide as the terminal where it can be."""
-        return self.as_text()
+    # -- What it is asked -----------------------------------------------------
 
-    def __repr__(self) -> str:
-        """Return the same as `str`: an explanation is made to be looked at."""
-        return str(self)
+    @property
+    def summary(self) -> str:
+        """What `jax.vmap` made of the function, in a few sentences: the last ones of the view.
 
-    def _repr_html_(self) -> str:
-        return self.as_html()
+        Example:
+            >>> import jax, jax.numpy as jnp, vmapguide
+            >>> vmapguide.explain(jnp.sin)(jnp.ones((3, 2))).summary
+            '1 equation became 1. 1 runs once for the whole batch. Nothing runs one example at a ...
+        """
+        return summary(self._as_view())
+
+    @property
+    def kinds(self) -> dict[str, int]:
+        """How many steps there are of each kind, in the order in which the kinds appear.
+
+        Example:
+            >>> import jax, jax.numpy as jnp, vmapguide
+            >>> vmapguide.explain(lambda x: x - x.mean())(jnp.ones((3, 2))).kinds
+            {'same': 3}
+        """
+        return dict(Counter(step.kind for step in self.steps))
+
+    @property
+    def by_line(self) -> dict[tuple[str, int] | None, tuple[Step, ...]]:
+        """The steps by the file and the line that made them; None stands for no known line."""
+        found: dict[tuple[str, int] | None, list[Step]] = {}
+        for step in self.steps:
+            place = (step.source.file, step.source.line) if step.source else None
+            found.setdefault(place, []).append(step)
+        return {place: tuple(steps) for place, steps in found.items()}
+
+    def find(
+        self, *, kind: Kind | None = None, line: int | None = None, primitive: str | None = None
+    ) -> tuple[Step, ...]:
+        """Return the steps that are all that is asked for.
+
+        Args:
+            kind: the kind of the step, see `Step`.
+            line: a line of the code that made it, counted from 1.
+            primitive: the name of the per-example operation: `"dot_general"`.
+
+        Raises:
+            ValueError: if there is no such kind.
+
+        Example:
+            >>> import jax, jax.numpy as jnp, vmapguide
+            >>> explanation = vmapguide.explain(lambda x: jnp.sin(x) @ x)(jnp.ones((3, 2)))
+            >>> step, = explanation.find(primitive="dot_general")
+            >>> step.kind, explanation.find(kind="one by one")
+            ('same', ())
+        """
+        if kind is not None and kind not in get_args(Kind):
+            known = ", ".join(map(repr, get_args(Kind)))
+            raise ValueError(f"find: there is no kind {kind!r}. The kinds are {known}.")
+        return tuple(
+            step
+            for step in self.steps
+            if (kind is None or step.kind == kind)
+            and (primitive is None or step.equation.primitive.name == primitive)
+            and (
+                line is None
+                or (step.source is not None and step.source.line <= line <= step.source.end_line)
+            )
+        )
+
+    # -- How it is shown ------------------------------------------------------
 
     def _as_view(self, *, library: bool = False) -> explanation.ExplanationView:
         rows = tuple(self._rows(library=library))

@@ -1,16 +1,14 @@
-"""Printing programs: one layout in lines of tokens, and two printers of it, text and HTML.
+"""Programs in lines of tokens: what is printed, before it is text or HTML.
 
-Pure functions of plain data: nothing here traces, computes or knows JAX. Text that a user may have
-chosen (names, keys, values) is escaped where it becomes HTML.
+Start with `layout`, which lays a whole program out, or `equation_tokens`, which returns one
+equation on one line. A token says what it is (a variable, a type, …), and so can be coloured.
 """
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib import resources
 from typing import Literal as OneOf
 from typing import NamedTuple
 
@@ -25,8 +23,8 @@ _LONG = 44
 # In a table there is less room: parameters longer than this stand as "…".
 _LONG_INLINE = 24
 
-# Indentation of a nested equation, and of the rest of a line that had to be broken.
-_STEP, _HANG = 4, 6
+# Indentation of a nested equation.
+_STEP = 4
 
 
 class Token(NamedTuple):
@@ -64,23 +62,6 @@ def layout(program: Program, *, fold: bool = True, shorten: bool = True) -> list
     return _Layout(fold=fold, shorten=shorten).program(program, 0)
 
 
-def listing_text(lines: Iterable[Line], width: int) -> str:
-    """Print lines as plain text, broken at spaces to at most `width` characters if they can be."""
-    return "\n".join(piece for line in lines for piece in _broken(line, width))
-
-
-def listing_html(lines: Iterable[Line], label: str) -> str:
-    """Print lines as one self-contained HTML element, with its stylesheet.
-
-    Folded lines and shortened texts are `<details>`, so that they open without a script.
-    """
-    body = "".join(map(_line_html, lines))
-    return (
-        f'{style_element()}<div class="vg"><div class="vg-listing" role="group" '
-        f'aria-label="{html.escape(label)}">{body}</div></div>'
-    )
-
-
 def equation_tokens(eqn: Equation) -> list[Token]:
     """Return an equation as tokens on one line; parameters that take much room are shortened."""
     inside = _Layout(fold=True, shorten=True)
@@ -99,34 +80,6 @@ def equation_tokens(eqn: Equation) -> list[Token]:
 def type_tokens(kind: Type) -> list[Token]:
     """Return a type as tokens, its named axes apart."""
     return _type(kind)
-
-
-def tokens_html(tokens: Iterable[Token]) -> str:
-    """Print tokens as HTML."""
-    return "".join(map(_token_html, tokens))
-
-
-def stylesheet() -> str:
-    """Return the stylesheet of everything this module prints as HTML."""
-    return resources.files("vmapguide").joinpath("assets/vmapguide.css").read_text("utf-8")
-
-
-def script() -> str:
-    """Return the script that links a variable to its definition and uses under the pointer."""
-    return resources.files("vmapguide").joinpath("assets/vmapguide.js").read_text("utf-8")
-
-
-def style_element() -> str:
-    """Return the stylesheet as the element that opens every HTML view.
-
-    `vmapguide.sphinx` removes it from a site's pages, which share one file instead.
-    """
-    return f"<style>{stylesheet()}</style>"
-
-
-def script_element() -> str:
-    """Return the script as the element that closes an explanation; removed like the stylesheet."""
-    return f"<script>{script()}</script>"
 
 
 class _Layout:
@@ -240,56 +193,3 @@ def _spaced(groups: Iterable[list[Token]]) -> Iterator[Token]:
     for group in groups:
         yield from group
         yield SPACE
-
-
-def _broken(line: Line, width: int) -> Iterator[str]:
-    """Yield a line in pieces of at most `width` characters, broken at its spaces.
-
-    A value is kept together, unless it does not fit on a line of its own.
-    """
-    room = width - line.indent - _HANG
-    words = [
-        part for w in _words(line.tokens) for part in ([w] if len(w) <= room else w.split(" "))
-    ]
-    first, *words = words
-    current = " " * line.indent + first
-    for word in words:
-        if len(current) + 1 + len(word) > width:
-            yield current
-            current = " " * (line.indent + _HANG) + word
-        else:
-            current += " " + word
-    yield current
-
-
-def _words(tokens: Iterable[Token]) -> list[str]:
-    """Join tokens into words. Only the token `SPACE` parts them: a value may hold spaces."""
-    words = [""]
-    for token in tokens:
-        if token is SPACE:
-            words.append("")
-        else:
-            words[-1] += token.text
-    return words
-
-
-def _line_html(line: Line) -> str:
-    tokens = " " * line.indent + "".join(map(_token_html, line.tokens))
-    if not line.folded:
-        return f'<div class="vg-line">{tokens}\n</div>'
-    folded = "".join(map(_line_html, line.folded))
-    return f'<details><summary class="vg-line">{tokens}\n</summary>{folded}</details>'
-
-
-def _token_html(token: Token) -> str:
-    shown = html.escape(token.text)
-    if token.full:
-        full = html.escape(token.full)
-        return f'<details class="vg-long"><summary>{shown}</summary>{full}</details>'
-    if token.kind == "text":
-        return shown
-    if token.kind == "variable":
-        return f'<span class="vg-variable" data-vg="{shown}">{shown}</span>'
-    # Each batch axis has its letter and, with it, its hue.
-    kind = f"axis vg-axis-{shown}" if token.kind == "axis" else token.kind
-    return f'<span class="vg-{kind}">{shown}</span>'
