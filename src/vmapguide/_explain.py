@@ -27,6 +27,7 @@ from vmapguide._show.explanation_text import explanation_text
 from vmapguide._show.shown import Shown
 from vmapguide._trace.call import Call, TracedArguments, Vmap
 from vmapguide._trace.names import captured_names, home_of, transformed_name
+from vmapguide._trace.provenance import without_collector
 from vmapguide._trace.steps import Kind, Step, Variant, is_layout
 from vmapguide._trace.trace import trace
 
@@ -164,7 +165,9 @@ class Explanation(Shown):
             >>> "jax/_src/nn/functions.py" in explanation.as_text(80, library=True)
             True
         """
-        return explanation_text(self._as_view(library=library), self._columns(width), fold=fold)
+        with without_collector():
+            view = self._as_view(library=library)
+            return explanation_text(view, self._columns(width), fold=fold)
 
     def as_html(self, *, fold: bool = True, library: bool = False) -> str:
         """Return the explanation as an HTML element, with its stylesheet and its script.
@@ -183,7 +186,8 @@ class Explanation(Shown):
             >>> html.startswith("<style>"), "<summary>12 more" in html
             (True, False)
         """
-        return str(explanation_html(self._as_view(library=library), fold=fold))
+        with without_collector():
+            return str(explanation_html(self._as_view(library=library), fold=fold))
 
     # -- What it is asked -----------------------------------------------------
 

@@ -43,6 +43,9 @@ _REPEATS_OUTPUT = {"shape", "new_sizes", "dtype", "index_dtype", "preferred_elem
 # Primitives that call a function once. Loops and branches are never folded away.
 _CALLS = {"jit", "custom_jvp_call", "custom_vjp_call"}
 
+# What Python itself prints as it is to be read.
+_PLAIN = frozenset({bool, int, float, complex, type(None)})
+
 # An argument's own name is used in the listing if it is short and reads as one word.
 _READABLE_NAME = re.compile(r"[\w.\[\]'\"]{1,24}")
 
@@ -91,6 +94,7 @@ class Reading:
         self._shapes = shapes
         self._names: dict[jec.Var, str] = {}
         self._variables: dict[jec.Var, Variable] = {}
+        self._types: dict[tuple[Any, Any], Type] = {}
         self._programs: dict[int, Program] = {}
         # One name is one array, wherever it is used.
         taken: set[str] = set()
@@ -157,10 +161,14 @@ class Reading:
         return self._variables[var]
 
     def _type(self, var: jec.Var) -> Type:
-        kind = type_of(var.aval)
-        if var in self._shapes and kind.shape is not None:
-            return dataclasses.replace(kind, shape=self._shapes[var])
-        return kind
+        # There are far fewer types than variables.
+        key = var.aval, self._shapes.get(var)
+        if key not in self._types:
+            kind = type_of(var.aval)
+            if key[1] is not None and kind.shape is not None:
+                kind = dataclasses.replace(kind, shape=key[1])
+            self._types[key] = kind
+        return self._types[key]
 
     def _atom(self, atom: jec.Var | jec.Literal) -> Variable | Literal:
         if not isinstance(atom, jec.Literal):
@@ -202,6 +210,8 @@ def _params(eqn: jec.JaxprEqn) -> Mapping[str, Any]:
     if eqn.primitive.name in _CALLS and "name" not in params:
         # custom_jvp_call and custom_vjp_call leave it to their jaxpr to know the name.
         params["name"] = function_of(nested(eqn)[0])[0]
+    if len(params) < 2:  # noqa: PLR2004 - there is nothing to sort.
+        return params
     programs = {name for name, value in params.items() if [*jaxprs_in(value)]}
     return dict(sorted(params.items(), key=lambda p: (p[0] != "name", p[0] in programs)))
 
@@ -264,6 +274,8 @@ def _jit_defaults() -> Mapping[str, Any]:
 
 def _text(value: Any) -> str:  # noqa: C901, PLR0911 - one case for each kind of value.
     """Return a parameter as text: NumPy scalars as numbers, dtypes and functions by name."""
+    if type(value) in _PLAIN:
+        return str(value)  # As are most of them.
     match value:
         case np.generic():
             return _text(value.item())

@@ -243,7 +243,7 @@ def _types(
     tokens: list[Token] = []
     for i, kind in enumerate(types):
         tokens += [Token(", ")] * bool(i)
-        tokens += [Token(kind.text, "value")] if isinstance(kind, Literal) else type_tokens(kind)
+        tokens += (Token(kind.text, "value"),) if isinstance(kind, Literal) else type_tokens(kind)
     return [Token("("), *tokens, Token(")")] if brackets and len(types) > 1 else tokens
 
 

@@ -6,6 +6,7 @@ equation on one line. A token says what it is (a variable, a type, …), and so 
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ class Line:
 
 
 SPACE = Token(" ")
+_EQUALS, _COLON = Token("="), Token(":", "type")
 
 
 def layout(program: Program, *, fold: bool = True, shorten: bool = True) -> list[Line]:
@@ -64,22 +66,38 @@ def layout(program: Program, *, fold: bool = True, shorten: bool = True) -> list
 
 def equation_tokens(eqn: Equation) -> list[Token]:
     """Return an equation as tokens on one line; parameters that take much room are shortened."""
-    inside = _Layout(fold=True, shorten=True)
-    params = [param for param in eqn.params if not param.default]
-    inline = [*_spaced(map(inside.inline_param, params))][:-1]
-    if sum(len(token.text) for token in inline) > _LONG_INLINE:
-        full = " ".join(f"{p.name}={p.text or '{…}'}" for p in params)
-        inline = [Token("…", full=full)]
-    brackets = [Token("["), *inline, Token("]")] if inline else []
-    left = [*_spaced(map(_declaration, eqn.outputs))]
-    left += [Token("="), SPACE] if eqn.outputs else []
-    right = [token for atom in eqn.inputs for token in (SPACE, *_atom(atom))]
-    return [*left, Token(eqn.primitive, "primitive"), *brackets, *right]
+    tokens = [*_spaced(map(_declaration, eqn.outputs))]
+    tokens += [_EQUALS, SPACE] if eqn.outputs else []
+    tokens.append(Token(eqn.primitive, "primitive"))
+    if params := [param for param in eqn.params if not param.default]:
+        inside = _Layout(fold=True, shorten=True)
+        inline = [*_spaced(map(inside.inline_param, params))][:-1]
+        if sum(len(token.text) for token in inline) > _LONG_INLINE:
+            full = " ".join(f"{p.name}={p.text or '{…}'}" for p in params)
+            inline = [Token("…", full=full)]
+        tokens += [Token("["), *inline, Token("]")]
+    for atom in eqn.inputs:
+        tokens.append(SPACE)
+        tokens += _atom(atom)
+    return tokens
 
 
-def type_tokens(kind: Type) -> list[Token]:
+# There are far fewer types than variables.
+@functools.lru_cache(maxsize=256)
+def type_tokens(kind: Type) -> tuple[Token, ...]:
     """Return a type as tokens, its named axes apart."""
-    return _type(kind)
+    if kind.shape is None or all(isinstance(size, int) for size in kind.shape):
+        return (Token(str(kind), "type"),)
+    before, _, _ = str(kind).partition("[")
+    inner: list[Token] = []
+    for size in kind.shape:
+        # The product of two axes is both: "B·4" is B and 4.
+        for part in re.split(r"(·)", str(size)):
+            is_axis = part[:1].isalpha()
+            inner.append(Token(part, "axis" if is_axis else "type"))
+        inner.append(Token(",", "type"))
+    inner = inner[:-1]
+    return (Token(before + "[", "type"), *inner, Token("]" + kind.suffix, "type"))
 
 
 class _Layout:
@@ -164,22 +182,7 @@ class _Layout:
 
 
 def _declaration(variable: Variable) -> list[Token]:
-    return [Token(variable.name, "variable"), Token(":", "type"), *_type(variable.type)]
-
-
-def _type(kind: Type) -> list[Token]:
-    if kind.shape is None or all(isinstance(size, int) for size in kind.shape):
-        return [Token(str(kind), "type")]
-    before, _, _ = str(kind).partition("[")
-    inner: list[Token] = []
-    for size in kind.shape:
-        # The product of two axes is both: "B·4" is B and 4.
-        for part in re.split(r"(·)", str(size)):
-            is_axis = part[:1].isalpha()
-            inner.append(Token(part, "axis" if is_axis else "type"))
-        inner.append(Token(",", "type"))
-    inner = inner[:-1]
-    return [Token(before + "[", "type"), *inner, Token("]" + kind.suffix, "type")]
+    return [Token(variable.name, "variable"), _COLON, *type_tokens(variable.type)]
 
 
 def _atom(atom: Variable | Literal) -> list[Token]:

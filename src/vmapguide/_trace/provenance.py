@@ -17,6 +17,7 @@ Only where it is another program at another size is it batched once more at its 
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -66,6 +67,16 @@ class SourceMap:
         """The jaxpr of `f` on one example."""
         return self.traced.jaxpr
 
+    @functools.cached_property
+    def per_example_jaxprs(self) -> tuple[jec.Jaxpr, ...]:
+        """That jaxpr and those nested in it, in the order of `_jaxpr.walk`."""
+        return (*walk(self.per_example),)
+
+    @functools.cached_property
+    def batched_jaxprs(self) -> tuple[jec.Jaxpr, ...]:
+        """The batched jaxpr and those nested in it, in the order of `_jaxpr.walk`."""
+        return (*walk(self.batched),)
+
 
 def source_map(call: Call, traced: TracedArguments = "all") -> SourceMap:
     """Trace a call of `jax.vmap(f)` and map it to `f`.
@@ -77,12 +88,12 @@ def source_map(call: Call, traced: TracedArguments = "all") -> SourceMap:
     Raises:
         Exception: what `jax.vmap(f)` raises if it is called with these arguments.
     """
-    with _without_collector():
+    with without_collector():
         return _Mapper(call, call.settle(traced)).map()
 
 
 @contextlib.contextmanager
-def _without_collector() -> Iterator[None]:
+def without_collector() -> Iterator[None]:
     """Keep the garbage collector from walking, again and again, over a program that stays."""
     was_enabled = gc.isenabled()
     gc.disable()
@@ -209,7 +220,7 @@ class _Mapper:
             others=theirs.others,
             lost=frozenset(_lost(marked.found, theirs.of)),
             complete=marked.found.exact,
-            positions=marks.positions(marked.batched, theirs.of),
+            positions=marks.positions(theirs),
             variables=variables,
             resized=self.resized,
         )

@@ -57,9 +57,11 @@ class Resized:
                     return True
         return False
 
-    def named(self, real: jec.Var, other: jec.Var) -> Shape | None:
-        """Return a variable's shape with its batch axes named, or None if none is seen."""
-        one, grown = _shape(real), _shape(other)
+    def named(self, one: tuple[Any, ...], grown: tuple[Any, ...]) -> Shape | None:
+        """Return a shape with its batch axes named, given it at the other sizes, too.
+
+        None if no axis is seen.
+        """
         if len(one) != len(grown) or one == grown or not all(map(self.same, one, grown)):
             return None
         return tuple(itertools.starmap(self._name, zip(one, grown, strict=True)))
@@ -85,10 +87,6 @@ def resized(call: Call, batched: AnyJaxpr) -> Resized | None:
     primes = _primes(len(sizes), batched)
     leaves = _abstract_leaves(call, levels, primes)
     return Resized(call.resized(primes[0], leaves), sizes, tuple(primes))
-
-
-def _shape(var: jec.Var) -> tuple[Any, ...]:
-    return tuple(getattr(var.aval, "shape", ()))
 
 
 def _levels(call: Call) -> list[list[int | None]]:
@@ -154,19 +152,18 @@ def _abstract_leaves(call: Call, levels: list[list[int | None]], primes: list[in
 
 def _primes(count: int, jaxpr: AnyJaxpr) -> list[int]:
     """Return the smallest primes that divide no size in a jaxpr."""
-    taken = {
-        size
-        for inner in walk(jaxpr)
-        for variables in (inner.constvars, inner.invars, *(eqn.outvars for eqn in inner.eqns))
-        for var in variables
-        for size in getattr(var.aval, "shape", ())
-        if isinstance(size, int)
-    }
+    # There are far fewer types than variables.
+    types: set[Any] = set()
+    for inner in walk(jaxpr):
+        for variables in (inner.constvars, inner.invars, *(eqn.outvars for eqn in inner.eqns)):
+            types.update([var.aval for var in variables])
+    sizes = {size for aval in types for size in getattr(aval, "shape", ())}
+    taken = [size for size in sizes if isinstance(size, int) and size]
     primes: list[int] = []
     number = 2
     while len(primes) < count:
         if all(number % d for d in range(2, int(number**0.5) + 1)) and not any(
-            size and size % number == 0 for size in taken
+            size % number == 0 for size in taken
         ):
             primes.append(number)
         number += 1

@@ -14,7 +14,7 @@ import jax.extend.core as jec
 from vmapguide._jaxpr import source_lines
 from vmapguide._trace.batch_axes import find_axes
 from vmapguide._trace.call import Call, TracedArguments
-from vmapguide._trace.provenance import source_map
+from vmapguide._trace.provenance import source_map, without_collector
 from vmapguide._trace.steps import Step, boundary, steps, unknown
 
 
@@ -56,16 +56,17 @@ def trace(call: Call, traced: TracedArguments = "all") -> Trace:
         Exception: what `jax.vmap` raises for this call.
     """
     source_lines.forget()
-    found = source_map(call, traced)
-    axes = find_axes(call, found)
-    return Trace(
-        per_example=found.per_example,
-        batched=found.batched,
-        steps=tuple(steps(call, found, axes)),
-        boundary=tuple(boundary(found)),
-        unknown=tuple(unknown(found)),
-        complete=found.complete,
-        axis_sizes=axes.sizes,
-        shapes=axes.shapes,
-        arguments=tuple(call.traced_names),
-    )
+    with without_collector():
+        found = source_map(call, traced)
+        axes = find_axes(call, found)
+        return Trace(
+            per_example=found.per_example,
+            batched=found.batched,
+            steps=tuple(steps(call, found, axes)),
+            boundary=tuple(boundary(found)),
+            unknown=tuple(unknown(found)),
+            complete=found.complete,
+            axis_sizes=axes.sizes,
+            shapes=axes.shapes,
+            arguments=tuple(call.traced_names),
+        )
