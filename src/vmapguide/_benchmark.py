@@ -26,7 +26,7 @@ from vmapguide._show.report import Report, Reported, Row, Table
 from vmapguide._trace.names import leaf_names
 
 
-_NOT_RUN = "–"  # noqa: RUF001 - a dash.
+_NOT_RUN = "–"
 _UNSURE = "≈"
 
 

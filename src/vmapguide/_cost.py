@@ -282,14 +282,14 @@ def _of_explanation(explanation: Explanation) -> Cost:
         types = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in inner.invars]
         return jax.jit(jec.jaxpr_as_fun(explanation.batched)).lower(*types).compile()
 
-    sizes = ", ".join(f"{letter} = {size}" for letter, size in explanation.sizes.items())
+    sizes = ", ".join(f"{letter} = {size}" for letter, size in explanation.axis_sizes.items())
     return _cost(
         counted,
         cheapest,
         of_one,
         name=f"vmap({explanation.name})",
         steps=tuple(steps),
-        sizes=dict(explanation.sizes),
+        sizes=dict(explanation.axis_sizes),
         call=sizes,
         compile_=compile_,
     )

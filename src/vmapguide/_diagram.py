@@ -36,7 +36,7 @@ class Diagram(Shown):
         name: what the function of one example is called.
         arguments: the leaves of the arguments.
         results: the leaves of the results.
-        sizes: the sizes of the batch axes by their names, the outermost first: `{"B": 3}`.
+        axis_sizes: the sizes of the batch axes by their names, the outermost first: `{"B": 3}`.
 
     Example:
         >>> import jax, jax.numpy as jnp, vmapguide
@@ -55,21 +55,21 @@ class Diagram(Shown):
     name: str
     arguments: tuple[Block, ...]
     results: tuple[Block, ...]
-    sizes: Mapping[str, int]
+    axis_sizes: Mapping[str, int]
     _call: str
 
     def to_dict(self) -> dict[str, object]:
         """Return the diagram as plain data, ready for `json.dumps`.
 
         Returns:
-            A dictionary with the keys `schema` (`"vmapguide.diagram/1"`), `name`, `sizes`,
+            A dictionary with the keys `schema` (`"vmapguide.diagram/1"`), `name`, `axis_sizes`,
             `arguments` and `results`: the fields of `Block`. Batch axes have their names in the
             shapes of types.
         """
         return {
             "schema": "vmapguide.diagram/1",
             "name": self.name,
-            "sizes": dict(self.sizes),
+            "axis_sizes": dict(self.axis_sizes),
             "arguments": [dataclasses.asdict(block) for block in self.arguments],
             "results": [dataclasses.asdict(block) for block in self.results],
         }
@@ -97,7 +97,7 @@ class Diagram(Shown):
         return {**super()._writers(), ".svg": self.svg}
 
     def _as_picture(self) -> Picture:
-        return Picture(self.name, self._call, self.sizes, self.arguments, self.results)
+        return Picture(self.name, self._call, self.axis_sizes, self.arguments, self.results)
 
 
 def diagram(
@@ -152,7 +152,7 @@ def diagram(
             name=transformed_name(_inside(f, len(axes.sizes) - 1)),
             arguments=tuple(_arguments(call, found, axes)),
             results=tuple(_results(call, found, axes)),
-            sizes=axes.sizes,
+            axis_sizes=axes.sizes,
             _call=call.text(),
         )
 

@@ -26,6 +26,7 @@ from vmapguide._show.explanation_summary import summary
 from vmapguide._show.explanation_text import explanation_text
 from vmapguide._show.shown import Shown
 from vmapguide._trace.call import Call, TracedArguments, Vmap
+from vmapguide._trace.letters import value_names
 from vmapguide._trace.names import captured_names, home_of, transformed_name
 from vmapguide._trace.provenance import without_collector
 from vmapguide._trace.steps import Kind, Step, Variant, is_layout
@@ -44,7 +45,7 @@ class Explanation(Shown):
         steps: the per-example equations with what became of them, in the order of the program;
             the equations nested in an equation follow it.
         boundary: the batched equations that `vmap` added for `in_axes` and `out_axes`.
-        sizes: the sizes of the batch axes by their names, the outermost first: `{"B": 3}`.
+        axis_sizes: the sizes of the batch axes by their names, the outermost first: `{"B": 3}`.
         unknown: the batched equations of which it is not known where they came from.
         complete: whether every batched equation was mapped to its source. If it is False, the
             jaxprs are right all the same, what could not be mapped is in `unknown`, and the steps
@@ -54,7 +55,7 @@ class Explanation(Shown):
         >>> import jax, jax.numpy as jnp, vmapguide
         >>> batch = jax.ShapeDtypeStruct((32, 4), jnp.float32)
         >>> explanation = vmapguide.explain(lambda x: jnp.sin(x) @ x, out_axes=0)(batch)
-        >>> explanation.name, explanation.sizes, explanation.complete, explanation.boundary
+        >>> explanation.name, explanation.axis_sizes, explanation.complete, explanation.boundary
         ('<lambda>', {'B': 32}, True, ())
         >>> len(explanation.per_example.eqns), len(explanation.batched.eqns)
         (2, 2)
@@ -66,18 +67,19 @@ class Explanation(Shown):
     steps: tuple[Step, ...]
     boundary: tuple[jec.JaxprEqn, ...]
     unknown: tuple[jec.JaxprEqn, ...]
-    sizes: Mapping[str, int]
+    axis_sizes: Mapping[str, int]
     complete: bool
     _call: str
     _captured: Mapping[int, str]
     _arguments: tuple[str, ...]
     _shapes: Mapping[jec.Var, tuple[int | str, ...]]
+    _values: Mapping[jec.Var, jec.Var]
     _home: source_lines.Home
 
     @property
     def batch_size(self) -> int | None:
         """The size of the batch axis; None if it could not be found."""
-        return self.sizes.get("B")
+        return self.axis_sizes.get("B")
 
     # Texts are made when something is shown: who wants the steps alone does not wait for them.
 
@@ -87,17 +89,18 @@ class Explanation(Shown):
 
     @functools.cached_property
     def _all(self) -> to_data.Reading:
-        return to_data.read(self.batched, self._captured, self._arguments, self._shapes)
+        names = value_names(self.steps, self._values, self._one.names)
+        return to_data.read(self.batched, self._captured, self._arguments, self._shapes, names)
 
     def to_dict(self) -> dict[str, object]:
         """Return the explanation as plain data, ready for `json.dumps`.
 
         Returns:
-            A dictionary with the keys `schema` (`"vmapguide.explanation/1"`), `name`, `sizes`,
+            A dictionary with the keys `schema` (`"vmapguide.explanation/1"`), `name`, `axis_sizes`,
             `complete`, `per_example` and `batched` (programs, as `Listing.to_dict` has them),
             `steps`, `boundary` and `unknown`. A step has `equation`, `batched`, `kind`,
-            `batch_axes`, `variants`, `source` (the fields of `Source` and its `expression`), `own`,
-            `depth` and `bounds`. Batch axes have their names in the shapes of types.
+            `batch_axes`, `variants`, `source` (the fields of `Source` and its `expression`),
+            `in_user_code`, `depth` and `bounds`. Batch axes have their names in the types.
 
         Example:
             >>> import jax, jax.numpy as jnp, vmapguide
@@ -123,7 +126,7 @@ class Explanation(Shown):
         return {
             "schema": "vmapguide.explanation/1",
             "name": self.name,
-            "sizes": dict(self.sizes),
+            "axis_sizes": dict(self.axis_sizes),
             "complete": self.complete,
             "per_example": self._one.program.to_dict(),
             "batched": self._all.program.to_dict(),
@@ -133,7 +136,7 @@ class Explanation(Shown):
                     **became(step),
                     "variants": [became(variant) for variant in step.variants],
                     "source": step.source and step.source.to_dict(),
-                    "own": step.own,
+                    "in_user_code": step.in_user_code,
                     "depth": step.depth,
                     "bounds": list(step.bounds),
                 }
@@ -264,7 +267,7 @@ class Explanation(Shown):
         return explanation.ExplanationView(
             name=self.name,
             call=self._call,
-            sizes=self.sizes,
+            sizes=self.axis_sizes,
             arguments=self._arguments,
             whole=self._all.program,
             rows=rows,
@@ -278,10 +281,10 @@ class Explanation(Shown):
         for step in self.steps:
             inner = source_lines.in_library(step.equation) if library else None
             outer[step.depth :] = [inner or (outer[step.depth - 1] if step.depth else None)]
-            shown = None if step.own and inner is None else outer[step.depth]
+            shown = None if step.in_user_code and inner is None else outer[step.depth]
             yield explanation.Row(
                 source=shown or step.source,
-                own=step.own or inner is not None,
+                own=step.in_user_code or inner is not None,
                 equation=self._one.equations[id(step.equation)],
                 parts=tuple(map(functools.partial(self._part, step), step.variants)),
                 kind=step.kind,
@@ -383,12 +386,13 @@ def explain(
             steps=found.steps,
             boundary=found.boundary,
             unknown=found.unknown,
-            sizes=found.axis_sizes,
+            axis_sizes=found.axis_sizes,
             complete=found.complete,
             _call=call.text(),
             _captured=captured_names(f),
             _arguments=found.arguments,
             _shapes=found.shapes,
+            _values=found.values,
             _home=home_of(f),
         )
 

@@ -55,6 +55,7 @@ def read(
     captured: Mapping[int, str] | None = None,
     arguments: Sequence[str | None] | None = None,
     shapes: Mapping[jec.Var, tuple[int | str, ...]] | None = None,
+    names: Mapping[jec.Var, str] | None = None,
 ) -> Reading:
     """Read a jaxpr into plain data.
 
@@ -63,6 +64,7 @@ def read(
         captured: what the user calls each captured array, by the array's `id`.
         arguments: the arguments' names; by default those of the traced function's parameters.
         shapes: shapes to show for some variables instead of their own, with named axes.
+        names: what to call some variables.
 
     Returns:
         The program. Arguments, and constants in `captured`, keep their names; all else is lettered
@@ -71,7 +73,7 @@ def read(
     """
     if arguments is None:
         arguments = argument_names(jaxpr)
-    return Reading(jaxpr, captured or {}, arguments, shapes or {})
+    return Reading(jaxpr, captured or {}, arguments, shapes or {}, names or {})
 
 
 class Reading:
@@ -80,6 +82,7 @@ class Reading:
     Attributes:
         program: the jaxpr as plain data.
         equations: the plain data of every equation, by the equation's `id`.
+        names: what the variables are called.
     """
 
     def __init__(
@@ -88,11 +91,12 @@ class Reading:
         captured: Mapping[int, str],
         arguments: Sequence[str | None],
         shapes: Mapping[jec.Var, tuple[int | str, ...]],
+        names: Mapping[jec.Var, str],
     ) -> None:
         """Read a jaxpr; see `read`."""
         self.equations: dict[int, Equation] = {}
         self._shapes = shapes
-        self._names: dict[jec.Var, str] = {}
+        self.names: dict[jec.Var, str] = dict(names)
         self._variables: dict[jec.Var, Variable] = {}
         self._types: dict[tuple[Any, Any], Type] = {}
         self._programs: dict[int, Program] = {}
@@ -100,13 +104,14 @@ class Reading:
         taken: set[str] = set()
         for var, name in zip(opened(jaxpr).invars, arguments, strict=False):
             if name and _READABLE_NAME.fullmatch(name) and name not in taken:
-                self._names[var] = name
+                self.names[var] = name
                 taken.add(name)
         self._captured: dict[int, str] = {}
         for key, name in captured.items():
             if name not in taken and _READABLE_NAME.fullmatch(name):
                 self._captured[key] = name
                 taken.add(name)
+        taken |= {*names.values()}
         self._fresh = (name for name in _letters() if name not in taken)
         self.program = self._program(jaxpr)
 
@@ -115,7 +120,7 @@ class Reading:
         if id(jaxpr) not in self._programs:
             for var, value in zip(jaxpr.constvars, consts_of(closed), strict=False):
                 if id(value) in self._captured:
-                    self._names[var] = self._captured[id(value)]
+                    self.names[var] = self._captured[id(value)]
             # All variables of a level are lettered before those of the levels below it, so that
             # folding a call away leaves no gap in the letters.
             constants = tuple(map(self._variable, jaxpr.constvars))
@@ -155,9 +160,9 @@ class Reading:
         if isinstance(var, jec.DropVar):
             return Variable("_", self._type(var))
         if var not in self._variables:
-            if var not in self._names:
-                self._names[var] = next(self._fresh)
-            self._variables[var] = Variable(self._names[var], self._type(var))
+            if var not in self.names:
+                self.names[var] = next(self._fresh)
+            self._variables[var] = Variable(self.names[var], self._type(var))
         return self._variables[var]
 
     def _type(self, var: jec.Var) -> Type:

@@ -193,7 +193,7 @@ def _label_behind(axes: list[_Axis], depth: float, y: float) -> Markup:
     mapped = next((axis for axis in axes if axis.letter), axes[0])
     bracket = f"M-1 {y - 1:g}l-3 -3l{depth:g} -{depth:g}l3 3" if mapped.letter and depth else ""
     names = [tag("tspan", axis.label, class_=axis_style(axis.letter)) for axis in axes]
-    times = [" × "] * (len(names) - 1) + [""]  # noqa: RUF001 - a multiplication.
+    times = [" × "] * (len(names) - 1) + [""]
     pieces = itertools.chain(*zip(names, times, strict=True))
     label = tag("text", *pieces, x=depth + 4, y=y - depth - 6, class_="vg-d-note")
     return joined([_bracket(mapped, bracket), label])

@@ -161,7 +161,7 @@ def _totals_table(view: CostView) -> Table:
     xla = view.xla
 
     def row(name: str, ours: str, theirs: int | None, *, is_bytes: bool = True) -> Row:
-        shown = "–" if theirs is None else _bytes(theirs) if is_bytes else f"{theirs:,}"  # noqa: RUF001
+        shown = "–" if theirs is None else _bytes(theirs) if is_bytes else f"{theirs:,}"
         return Row((name, ours, shown))
 
     def number(field: str, shown: Callable[[int], str] = "{:,}".format) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from vmapguide._data import Equation
 from vmapguide._show import explanation
-from vmapguide._show.explanation import ExplanationView, Group, Row
+from vmapguide._show.explanation import HEADINGS, ExplanationView, Group, Row
 from vmapguide._show.explanation_summary import folded, summary
 from vmapguide._show.tokens import equation_tokens
 from vmapguide._show.wrap import broken
@@ -31,7 +31,8 @@ def explanation_text(view: ExplanationView, width: int, *, fold: bool = True) ->
     widest = max((len(_plain(row.equation)) + 2 * row.depth for row in shown), default=0)
     left = max(min(widest, room // 2), _NARROW)
     printer = _Printer(width, left, max(room - left, _NARROW), fold=fold)
-    lines = [*_header(view, width)]
+    headings = f"{'':{_INDENT}}{HEADINGS[1]:<{left}}{'':{_GAP}}{HEADINGS[2]}"
+    lines = [*_header(view, width), "", HEADINGS[0], headings]
     for group in groups:
         lines += ["", *printer.group(group)]
     lines += ["", *textwrap.wrap(summary(view), width, break_on_hyphens=False)]

@@ -10,7 +10,7 @@ equations, takes what these define, and passes on what of it is a result of the 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,6 +127,16 @@ def paths(marked: AnyJaxpr) -> Paths:
                 pending.extend((held, path) for held in reversed(inner))
     alike = {first: frozenset(rest - {first}) for first, rest in others.items()}
     return Paths(found, probes, alike)
+
+
+def probed(paths: Paths) -> Iterator[tuple[jec.Var, Output]]:
+    """Yield the batched variables that the probes take, each with the output that it is."""
+    for eqn in paths.probes:
+        *outer, (number, _) = paths.of[id(eqn)]
+        call = tuple(outer)
+        for var, (i, k) in zip(eqn.invars, eqn.params["outputs"], strict=True):
+            if not isinstance(var, jec.Literal):
+                yield var, (call, (number, i), k)
 
 
 def positions(paths: Paths) -> dict[Output, int | None]:

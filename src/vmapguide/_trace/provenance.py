@@ -48,6 +48,7 @@ class SourceMap:
         lost: the places of equations of `per_example` of which it is not known what they became.
         complete: whether it is known of all.
         positions: where the batch axis of each output of each equation of `per_example` is.
+        values: for variables of `batched` the output that each is the batch of.
         variables: variables of both jaxprs, paired with those of the same call at other sizes.
         resized: that call.
     """
@@ -59,6 +60,7 @@ class SourceMap:
     lost: frozenset[Place]
     complete: bool
     positions: Mapping[Output, int | None]
+    values: Mapping[jec.Var, Output]
     variables: Mapping[jec.Var, jec.Var]
     resized: Resized | None
 
@@ -221,6 +223,7 @@ class _Mapper:
             lost=frozenset(_lost(marked.found, theirs.of)),
             complete=marked.found.exact,
             positions=marks.positions(theirs),
+            values=_values(marked.found, theirs),
             variables=variables,
             resized=self.resized,
         )
@@ -237,9 +240,17 @@ class _Mapper:
             lost=lost,
             complete=False,
             positions={},
+            values={},
             variables={},
             resized=None,
         )
+
+
+def _values(found: Match, theirs: marks.Paths) -> dict[jec.Var, Output]:
+    """Return the variables of the plain program that the probes of the marked one take."""
+    ours = {other: var for var, other in found.variables.items()}
+    probed = marks.probed(theirs)
+    return {var: output for other, output in probed if (var := ours.get(other)) is not None}
 
 
 def _read_paths(marked: _Marked, theirs: Mapping[int, Path] | None = None) -> dict[int, Path]:

@@ -104,7 +104,7 @@ class Step:
         source: the user's code that made the equation, or that called the library code which
             made it; None if it is not known. In a function of a library that no code of the user's
             is in, the code of that library.
-        own: whether `source` made the equation itself, not library code called from there.
+        in_user_code: whether `source` made the equation itself, not library code called from there.
         depth: in how many equations this one is nested.
         variants: what became of it in each call that it lies in and that maps it in another way.
         bounds: of a `while` that no example has a say in: the arguments, by name, that say how
@@ -117,7 +117,7 @@ class Step:
         >>> step, *_ = vmapguide.explain(lambda x: jnp.sin(x) @ x)(batch).steps
         >>> step.equation.primitive.name, [eqn.primitive.name for eqn in step.batched]
         ('sin', ['sin'])
-        >>> step.kind, step.batch_axes, step.own, step.depth
+        >>> step.kind, step.batch_axes, step.in_user_code, step.depth
         ('same', (0,), True, 0)
     """
 
@@ -126,7 +126,7 @@ class Step:
     kind: Kind
     batch_axes: tuple[int | None, ...] | None
     source: Source | None
-    own: bool
+    in_user_code: bool
     depth: int
     variants: tuple[Variant, ...]
     bounds: tuple[str, ...]
@@ -236,7 +236,7 @@ class _Maker:
             kind=kind,
             batch_axes=axes,
             source=own or within.source,
-            own=own is not None or within.source is None,
+            in_user_code=own is not None or within.source is None,
             depth=within.depth,
             variants=tuple(variants),
             bounds=self.bounds_of(eqn, kind, place, groups),

@@ -31,6 +31,7 @@ class Trace:
         complete: whether there is none of these.
         axis_sizes: the sizes of the batch axes by their names, the outermost first.
         shapes: the shapes of the variables that have batch axes, with the names of these.
+        values: for variables of `batched` the variable of `per_example` that each is the batch of.
         arguments: what the user calls the arguments that were traced.
     """
 
@@ -42,6 +43,7 @@ class Trace:
     complete: bool
     axis_sizes: Mapping[str, int]
     shapes: Mapping[jec.Var, tuple[int | str, ...]]
+    values: Mapping[jec.Var, jec.Var]
     arguments: tuple[str, ...]
 
 
@@ -68,5 +70,9 @@ def trace(call: Call, traced: TracedArguments = "all") -> Trace:
             complete=found.complete,
             axis_sizes=axes.sizes,
             shapes=axes.shapes,
+            values={
+                var: found.per_example_jaxprs[number].eqns[i].outvars[k]
+                for var, (_, (number, i), k) in found.values.items()
+            },
             arguments=tuple(call.traced_names),
         )
