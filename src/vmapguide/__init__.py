@@ -30,3 +30,8 @@ from vmapguide._trace.steps import Variant as Variant
 
 
 __version__ = "0.1.0.dev0"
+
+# To everyone who asks, and in tracebacks, what is public is at home where it is imported from.
+for _name, _value in [*globals().items()]:
+    if not _name.startswith("_"):
+        _value.__module__ = __name__

@@ -20,6 +20,7 @@ from vmapguide._advice.vmap_notes import noting
 from vmapguide._advice.waiting import waiting
 from vmapguide._data import Source
 from vmapguide._jaxpr import source_lines, to_data
+from vmapguide._jaxpr.pickled import without_jaxprs
 from vmapguide._show import explanation
 from vmapguide._show.explanation_html import explanation_html
 from vmapguide._show.explanation_summary import summary
@@ -31,6 +32,15 @@ from vmapguide._trace.names import captured_names, home_of, transformed_name
 from vmapguide._trace.provenance import without_collector
 from vmapguide._trace.steps import Kind, Step, Variant, is_layout
 from vmapguide._trace.trace import trace
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What is shown of an explanation that has been pickled, as plain data."""
+
+    data: dict[str, object]
+    without_library: explanation.ExplanationView
+    with_library: explanation.ExplanationView
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -75,6 +85,7 @@ class Explanation(Shown):
     _shapes: Mapping[jec.Var, tuple[int | str, ...]]
     _values: Mapping[jec.Var, jec.Var]
     _home: source_lines.Home
+    _kept: _Kept | None = None
 
     @property
     def batch_size(self) -> int | None:
@@ -91,6 +102,19 @@ class Explanation(Shown):
     def _all(self) -> to_data.Reading:
         names = value_names(self.steps, self._values, self._one.names)
         return to_data.read(self.batched, self._captured, self._arguments, self._shapes, names)
+
+    # JAX cannot pickle jaxprs. What is shown of them is plain data, and is kept.
+
+    def __getstate__(self) -> dict[str, object]:
+        """Return what is pickled: all that is shown, and the texts of the jaxprs."""
+        if self._kept is not None:
+            return vars(self)
+        names = (field.name for field in dataclasses.fields(self) if field.name[0] != "_")
+        views = (self._as_view(library=False), self._as_view(library=True))
+        return {
+            **{name: without_jaxprs(getattr(self, name)) for name in names},
+            "_kept": _Kept(self.to_dict(), *views),
+        }
 
     def to_dict(self) -> dict[str, object]:
         """Return the explanation as plain data, ready for `json.dumps`.
@@ -109,6 +133,8 @@ class Explanation(Shown):
             >>> data["schema"], data["steps"][0]["batched"][0]["outputs"][0]["type"]["shape"]
             ('vmapguide.explanation/1', ('B', 4))
         """
+        if self._kept is not None:
+            return self._kept.data
 
         def one(eqn: jec.JaxprEqn) -> object:
             return dataclasses.asdict(self._one.equations[id(eqn)])
@@ -262,6 +288,8 @@ class Explanation(Shown):
     # -- How it is shown ------------------------------------------------------
 
     def _as_view(self, *, library: bool = False) -> explanation.ExplanationView:
+        if self._kept is not None:
+            return self._kept.with_library if library else self._kept.without_library
         rows = tuple(self._rows(library=library))
         sources = {source for row in rows for source in (row.source, row.called_from) if source}
         return explanation.ExplanationView(

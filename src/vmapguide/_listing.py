@@ -6,6 +6,7 @@ the value it returns. `_jaxpr/to_data.py` makes data of the jaxpr, and `_show/li
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -17,7 +18,7 @@ from vmapguide._advice import wrong_calls
 from vmapguide._advice.waiting import waiting
 from vmapguide._data import Program
 from vmapguide._jaxpr import to_data
-from vmapguide._jaxpr.walk import count_primitives
+from vmapguide._jaxpr.pickled import without_jaxprs
 from vmapguide._show.listing import listing_html, listing_text
 from vmapguide._show.shown import Shown
 from vmapguide._show.tokens import Line, layout
@@ -55,7 +56,11 @@ class Listing(Shown):
             >>> vmapguide.listing(lambda x: x * x + 1)(2.0).primitives
             {'mul': 1, 'add': 1}
         """
-        return count_primitives(self.jaxpr)
+        return dict(_count(self._program, {}))
+
+    def __getstate__(self) -> dict[str, object]:
+        """Return what is pickled: all but the jaxpr, which JAX cannot pickle, and its text."""
+        return {**vars(self), "jaxpr": without_jaxprs(self.jaxpr)}
 
     def to_dict(self) -> dict[str, object]:
         """Return the listing as plain data, ready for `json.dumps`.
@@ -83,6 +88,19 @@ class Listing(Shown):
 
     def _lines(self, *, fold: bool) -> list[Line]:
         return layout(self._program, fold=fold and self.fold, shorten=self.shorten)
+
+
+def _count(program: Program, memo: dict[int, Counter[str]]) -> Counter[str]:
+    """Count equations by primitive. Each nested program is looked at once."""
+    if id(program) not in memo:
+        total: Counter[str] = Counter()
+        for eqn in program.equations:
+            total[eqn.primitive] += 1
+            for param in eqn.params:
+                for inner in param.programs:
+                    total.update(_count(inner, memo))
+        memo[id(program)] = total
+    return memo[id(program)]
 
 
 def listing(

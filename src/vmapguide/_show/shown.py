@@ -100,6 +100,10 @@ class Shown:
     def _title(self) -> str:
         return str(self).partition("\n")[0]
 
+    def __deepcopy__(self, memo: dict[int, object]) -> Shown:
+        """Return the result itself: nothing in it can be changed."""
+        return self
+
     def __str__(self) -> str:
         """Return the result as text, at most as wide as the terminal where it can be."""
         return self.as_text()
