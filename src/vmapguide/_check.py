@@ -188,7 +188,7 @@ def check(
 
     @waiting("check", f, function_name(f))
     def check_call(*args: Any, **kwargs: Any) -> Check:
-        call = Call(f, vmap, args, kwargs)
+        call = Call.of(f, vmap, args, kwargs)
         sides = Sides(call, rtol, atol)
         size = sides.arguments.batch_size
         chosen = tuple(range(size))

@@ -144,10 +144,10 @@ def diagram(
 
     @waiting("diagram", f, function_name(f))
     def diagram_call(*args: Any, **kwargs: Any) -> Diagram:
-        call = Call(f, vmap, args, kwargs)
+        call = Call.of(f, vmap, args, kwargs)
         with noting("diagram", call):
             found = source_map(call)
-        axes = find_axes(call, found)
+        call, axes = found.call, find_axes(found)
         return Diagram(
             name=transformed_name(_inside(f, len(axes.sizes) - 1)),
             arguments=tuple(_arguments(call, found, axes)),

@@ -404,7 +404,7 @@ def explain(
 
     @waiting("explain", f, transformed_name(f, jit=False))
     def explain_call(*args: Any, **kwargs: Any) -> Explanation:
-        call = Call(f, vmap, args, kwargs)
+        call = Call.of(f, vmap, args, kwargs)
         with noting("explain", call):
             found = trace(call, traced)
         return Explanation(

@@ -91,7 +91,7 @@ def traced(sides: Sides) -> Trace | None:
     """
     with contextlib.suppress(Exception):
         args, kwargs = sides.arguments.whole()
-        return trace(Call(sides.call.f, sides.call.vmap, args, kwargs))
+        return trace(Call.of(sides.call.f, sides.call.vmap, args, kwargs))
     return None
 
 
@@ -235,7 +235,7 @@ def _batch_statistics(sides: Sides, known: Trace, wrong: list[int]) -> dict[int,
     args, kwargs = sides.arguments.batch_of_one(0)
     size = None if sides.call.vmap.axis_size is None else 1
     vmap = dataclasses.replace(sides.call.vmap, axis_size=size)
-    alone = _inlined(trace(Call(sides.call.f, vmap, args, kwargs)).per_example)
+    alone = _inlined(trace(Call.of(sides.call.f, vmap, args, kwargs)).per_example)
     whole = _inlined(known.per_example)
     found = {}
     for leaf in wrong:
@@ -372,7 +372,7 @@ def _rounding(
             return
     with jax.enable_x64(True):
         args, kwargs = jax.tree.map(_widened, sides.arguments.whole())
-        call = Call(sides.call.f, sides.call.vmap, args, kwargs)
+        call = Call.of(sides.call.f, sides.call.vmap, args, kwargs)
         wide = Sides(call, *sides.tolerances).compare(call.f, examples)
     after = [wide[i].difference for i in wrong]
     if _have_shrunk(after, before, _SHRINKS):

@@ -1,6 +1,6 @@
 """Where the batch axis of every value is.
 
-Two things tell: a dimension that grows with the batch (`_sizes`), and the probes (`_marks`). Where
+Two things tell: a dimension that grows with the batch (`sizes`), and the probes (`marks`). Where
 the program is another one at another size, the probes alone tell, and what they do not tell is not
 known.
 """
@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import jax.extend.core as jec
 
 from vmapguide._jaxpr.compat import opened
-from vmapguide._trace.call import Call
 from vmapguide._trace.marks import Output, Path
 from vmapguide._trace.provenance import SourceMap
 from vmapguide._trace.sizes import Shape
@@ -40,7 +39,7 @@ class Axes:
     complete: bool
 
 
-def find_axes(call: Call, found: SourceMap) -> Axes:
+def find_axes(found: SourceMap) -> Axes:
     """Find the batch axes of the values of a call that has been mapped."""
     if found.resized is None:
         return Axes({}, {}, found.positions, complete=False)
@@ -55,15 +54,13 @@ def find_axes(call: Call, found: SourceMap) -> Axes:
         for var in eqn.outvars
     )
     if not complete:
-        shapes = {**_shapes_at(found, sizes), **_argument_shapes(call, found, sizes), **shapes}
+        shapes = {**_shapes_at(found, sizes), **_argument_shapes(found, sizes), **shapes}
     return Axes(sizes, shapes, found.positions, complete)
 
 
-def _argument_shapes(
-    call: Call, found: SourceMap, sizes: Mapping[str, int]
-) -> dict[jec.Var, Shape]:
+def _argument_shapes(found: SourceMap, sizes: Mapping[str, int]) -> dict[jec.Var, Shape]:
     """Return the shapes of the mapped arguments, named where `in_axes` says."""
-    axes = itertools.compress(call.axes or (), call.traced)
+    axes = itertools.compress(found.call.axes or (), found.call.traced)
     shapes: dict[jec.Var, Shape] = {}
     for var, axis in zip(opened(found.batched).invars, axes, strict=True):
         if axis is not None:

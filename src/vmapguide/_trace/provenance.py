@@ -2,14 +2,14 @@
 
 The method:
 
-1. Trace `f` on one example, and mark every equation of its jaxpr (`_marks`).
+1. Trace `f` on one example, and mark every equation of its jaxpr (`marks`).
 2. Let `jax.vmap` batch the marked jaxpr. Every batched equation then carries the tag of the
    equation it came from, or lies inside one that does, or was made by `vmap` at its own boundary.
-3. Trace `jax.vmap(f)` as it is. Where the two are equal (`_match`), the tags of the one are read as
-   the sources of the other. This is checked every time and never assumed; what is not equal is
-   known of neither.
+3. Trace `jax.vmap(f)` as it is. Where the two are equal (`equality.match`), the tags of the one
+   are read as the sources of the other. This is checked every time and never assumed; what is not
+   equal is known of neither.
 
-The marked program is batched at another size (`_sizes`), so that one trace tells all three: where
+The marked program is batched at another size (`sizes`), so that one trace tells all three: where
 an equation came from, where the batch axes are, and which of the dimensions they are in the jaxpr.
 Only where it is another program at another size is it batched once more at its own.
 """
@@ -39,6 +39,7 @@ class SourceMap:
     """The jaxprs of `f` and of `jax.vmap(f)`, and how they hang together.
 
     Attributes:
+        call: the call, of which as many arguments are traced as the function allows.
         traced: the jaxpr of `f` on one example, and the tree of its results.
         batched: the jaxpr of `jax.vmap(f)`: of plain vmap, even if the marks disturbed the trace.
         paths: for every equation of `batched`, nested ones included, by its `id`: the places of
@@ -53,6 +54,7 @@ class SourceMap:
         resized: that call.
     """
 
+    call: Call
     traced: Traced
     batched: jec.ClosedJaxpr
     paths: Mapping[int, Path]
@@ -85,13 +87,13 @@ def source_map(call: Call, traced: TracedArguments = "all") -> SourceMap:
 
     Args:
         call: the call.
-        traced: which arguments are to be traced, see `Call.settle`.
+        traced: which arguments are to be traced, see `Call.settled`.
 
     Raises:
         Exception: what `jax.vmap(f)` raises if it is called with these arguments.
     """
     with without_collector():
-        return _Mapper(call, call.settle(traced)).map()
+        return _Mapper(*call.settled(traced)).map()
 
 
 @contextlib.contextmanager
@@ -216,6 +218,7 @@ class _Mapper:
         """Read the marks."""
         theirs = marks.paths(marked.batched)
         return SourceMap(
+            call=self.call,
             traced=traced,
             batched=self.batched,
             paths=_read_paths(marked, theirs.of),
@@ -233,6 +236,7 @@ class _Mapper:
         numbered = enumerate(walk(traced.jaxpr))
         lost = frozenset((n, i) for n, jaxpr in numbered for i in range(len(jaxpr.eqns)))
         return SourceMap(
+            self.call,
             traced,
             self.batched,
             paths={},

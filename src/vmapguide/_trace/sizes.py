@@ -89,7 +89,7 @@ def resized(call: Call, batched: AnyJaxpr) -> Resized | None:
     return Resized(call.resized(primes[0], leaves), sizes, tuple(primes))
 
 
-def _levels(call: Call) -> list[list[int | None]]:
+def _levels(call: Call) -> list[tuple[int | None, ...]]:
     """Return, for `f` and for each `jax.vmap` that `f` itself is, the axis of each leaf.
 
     A function made by `jax.vmap` keeps the arguments of that call among its variables. Where they
@@ -98,7 +98,7 @@ def _levels(call: Call) -> list[list[int | None]]:
     if call.axes is None:
         return []
     levels = [call.axes]
-    args, kwargs = jax.tree.unflatten(call.tree, call.leaves)
+    args, kwargs = call.arguments
     f: Any = call.f
     while (variables := vmap_variables(f)) is not None and len(levels) < len(LETTERS):
         axes = leaf_axes(variables["in_axes"], args, kwargs)
@@ -109,7 +109,9 @@ def _levels(call: Call) -> list[list[int | None]]:
     return levels
 
 
-def _mapped_positions(levels: list[list[int | None]], leaf: int, rank: int) -> list[int | None]:
+def _mapped_positions(
+    levels: list[tuple[int | None, ...]], leaf: int, rank: int
+) -> list[int | None]:
     """Return for each level which axis of the whole leaf it maps."""
     left = list(range(rank))
     found: list[int | None] = []
@@ -119,7 +121,7 @@ def _mapped_positions(levels: list[list[int | None]], leaf: int, rank: int) -> l
     return found
 
 
-def _sizes(call: Call, levels: list[list[int | None]]) -> list[int]:
+def _sizes(call: Call, levels: list[tuple[int | None, ...]]) -> list[int]:
     """Return the size of each level's axis."""
     sizes: list[int | None] = [None] * len(levels)
     if levels and call.vmap.axis_size is not None:
@@ -133,7 +135,9 @@ def _sizes(call: Call, levels: list[list[int | None]]) -> list[int]:
     return known if len(known) == len(sizes) else known[:1]
 
 
-def _abstract_leaves(call: Call, levels: list[list[int | None]], primes: list[int]) -> list[Any]:
+def _abstract_leaves(
+    call: Call, levels: list[tuple[int | None, ...]], primes: list[int]
+) -> list[Any]:
     """Return the leaves with primes for the sizes of their mapped axes, and without values."""
     leaves = []
     for index, leaf in enumerate(call.leaves):

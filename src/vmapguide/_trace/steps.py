@@ -1,7 +1,7 @@
 """The steps of an explanation: per-example equations with what became of them.
 
-Which batched equation came from which is known (`_sourcemap`), and where the batch axes are
-(`_axes`). Here it is said in a word what that means.
+Which batched equation came from which is known (`provenance`), and where the batch axes are
+(`batch_axes`). `steps` says in a word what that means: the kind of each step.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from vmapguide._jaxpr import primitives, source_lines
 from vmapguide._jaxpr.compat import opened
 from vmapguide._jaxpr.walk import Place, count_primitives, nested
 from vmapguide._trace.batch_axes import Axes
-from vmapguide._trace.call import Call
 from vmapguide._trace.dependence import Decisions
 from vmapguide._trace.marks import Path
 from vmapguide._trace.names import home_of
@@ -151,9 +150,9 @@ def _equations(found: SourceMap) -> Iterator[jec.JaxprEqn]:
     return (eqn for jaxpr in found.batched_jaxprs for eqn in jaxpr.eqns)
 
 
-def steps(call: Call, found: SourceMap, axes: Axes) -> Iterator[Step]:
+def steps(found: SourceMap, axes: Axes) -> Iterator[Step]:
     """Yield the steps in the order of the program, nested ones behind the one that holds them."""
-    maker = _Maker(call, found, axes)
+    maker = _Maker(found, axes)
     yield from maker.visit(opened(found.per_example), _Within())
 
 
@@ -170,8 +169,9 @@ class _Within:
 class _Maker:
     """Makes the steps of an explanation."""
 
-    def __init__(self, call: Call, found: SourceMap, axes: Axes) -> None:
+    def __init__(self, found: SourceMap, axes: Axes) -> None:
         self.found = found
+        call = found.call
         self.home = home_of(call.f)
         self.numbers = {id(j): n for n, j in enumerate(found.per_example_jaxprs)}
         self.groups: dict[Place, dict[Path, list[jec.JaxprEqn]]] = {}

@@ -52,7 +52,7 @@ def trace(call: Call, traced: TracedArguments = "all") -> Trace:
 
     Args:
         call: the call.
-        traced: which arguments are to be traced, see `Call.settle`.
+        traced: which arguments are to be traced, see `Call.settled`.
 
     Raises:
         Exception: what `jax.vmap` raises for this call.
@@ -60,11 +60,11 @@ def trace(call: Call, traced: TracedArguments = "all") -> Trace:
     source_lines.forget()
     with without_collector():
         found = source_map(call, traced)
-        axes = find_axes(call, found)
+        axes = find_axes(found)
         return Trace(
             per_example=found.per_example,
             batched=found.batched,
-            steps=tuple(steps(call, found, axes)),
+            steps=tuple(steps(found, axes)),
             boundary=tuple(boundary(found)),
             unknown=tuple(unknown(found)),
             complete=found.complete,
@@ -74,5 +74,5 @@ def trace(call: Call, traced: TracedArguments = "all") -> Trace:
                 var: found.per_example_jaxprs[number].eqns[i].outvars[k]
                 for var, (_, (number, i), k) in found.values.items()
             },
-            arguments=tuple(call.traced_names),
+            arguments=found.call.traced_names,
         )
