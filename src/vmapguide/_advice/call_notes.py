@@ -1,4 +1,8 @@
-"""Notes for what `jax.vmap` raises because of how it is called: sizes, axes, kinds of arguments."""
+"""Notes for what `jax.vmap` raises because of how it is called: sizes, axes, kinds of arguments.
+
+Start with `advice`, which returns the note on a message of JAX's. It tries what it proposes, by
+`remedies`, and proposes nothing that does not work.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Other calls in the place of one that `jax.vmap` refused, tried before they are proposed.
+"""Other calls in the place of one that `jax.vmap` refused.
 
-What is proposed works: every call that is returned from here has been traced.
+Every call that is returned from here has been traced, so what is proposed works. Start with
+`share`, which puts None in the place of an axis, and `traced`, which tries a call.
 """
 
 from __future__ import annotations

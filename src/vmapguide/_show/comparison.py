@@ -1,6 +1,6 @@
-"""The view of a comparison: three answers, and the programs side by side.
+"""The report of a comparison: three answers, and the programs side by side.
 
-Pure functions of plain data; `report` prints what is made here.
+Start with `comparison_report`, which takes a `Pairing` for each pair of functions.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The view of a cost: what each of the user's lines costs, and the totals beside XLA's.
+"""The report of a cost: what each of the user's lines costs, and the totals beside XLA's.
 
-Pure functions of plain data, like `_report`, which prints what is made here.
+Start with `cost_report`, which takes a `CostView`. `sentence` says why the two counts differ.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Drawing a vmapped function: arrays in, one example's function, arrays out; and saying it.
+"""Draw a vmapped function: arrays in, the function of one example, arrays out.
 
-Pure functions of plain data, like `_render`; arrays are drawn by `_blocks`. A picture is laid out
-twice: from left to right, and from top to bottom for a narrow page. The stylesheet shows one of
-them and has the colours; all they say is also said by a letter, a bracket or a word.
+Start with `diagram_html`, `diagram_svg` and `diagram_text`, which take a `Picture`; `array_drawing`
+draws an array. A picture is laid out twice: from left to right, and from top to bottom for a narrow
+page. The stylesheet shows one of them and has the colours; all they say is also said by a letter, a
+bracket or a word.
 """
 
 from __future__ import annotations

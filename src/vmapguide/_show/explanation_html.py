@@ -1,4 +1,4 @@
-"""An explanation as HTML: a table that folds without a script."""
+"""An explanation as HTML: a table that folds without a script. Start with `explanation_html`."""
 
 from __future__ import annotations
 

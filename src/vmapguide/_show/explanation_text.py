@@ -1,4 +1,7 @@
-"""An explanation as text: below each line of code two columns, and notes."""
+"""An explanation as text: below each line of code two columns, and notes.
+
+Start with `explanation_text`; `coloured` adds the colours of a terminal.
+"""
 
 from __future__ import annotations
 

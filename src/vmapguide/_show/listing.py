@@ -1,4 +1,4 @@
-"""A program as text and as HTML, line by line."""
+"""A program as text and as HTML, line by line: `listing_text` and `listing_html`."""
 
 from __future__ import annotations
 

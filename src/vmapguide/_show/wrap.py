@@ -1,4 +1,4 @@
-"""Break lines: words into lines of a width, with what follows the first hanging."""
+"""Break lines: `broken` takes a text, `filled` takes words, and both return lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""A call of `jax.vmap(f)`: its arguments, which of them are traced, and its jaxpr."""
+"""A call of `jax.vmap(f)`: its arguments, which of them are traced, and its jaxpr.
+
+Start with `Call.of`, and with `Call.settled`, which finds out how much of the arguments can be
+traced. `Edited` is a function that runs an edited jaxpr of another one, inside of `jax.vmap`.
+"""
 
 from __future__ import annotations
 
