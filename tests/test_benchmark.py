@@ -198,7 +198,7 @@ class TestSweep:
         result = run(jnp.ones(1))
         assert [timing is None for timing in result.timings["slow"]] == [False, True, True]
         assert all(result.timings["fast"])
-        assert "–: not run. It took more than 2 s" in str(result)  # noqa: RUF001
+        assert "–: not run. It took more than 2 s" in str(result)
         with pytest.raises(ValueError, match="slow was too slow to be run at this size"):
             result.ratio("slow", to="fast")
         assert result.ratio("slow", to="fast", size=1) == 3.0

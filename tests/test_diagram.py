@@ -11,7 +11,7 @@ import pytest
 
 import vmapguide
 from vmapguide import Diagram
-from vmapguide._show.tokens import stylesheet
+from vmapguide._show.markup import stylesheet
 
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -198,12 +198,12 @@ class TestBlocks:
         f, args, _, _, _ = CASES["an inner vmap without mapped arguments"]
         diagram = vmapguide.diagram(f)(*args)
         assert diagram.name == "vmap(<lambda>)"
-        assert diagram.sizes == {"B": 3}
+        assert diagram.axis_sizes == {"B": 3}
 
     def test_sizes(self) -> None:
         """The outermost first."""
         f, args, vmap, _, _ = CASES["nested"]
-        assert vmapguide.diagram(f, **vmap)(*args).sizes == {"B": 3, "C": 4}
+        assert vmapguide.diagram(f, **vmap)(*args).axis_sizes == {"B": 3, "C": 4}
 
 
 def cells(diagram: Diagram) -> dict[str, int]:
@@ -366,9 +366,9 @@ class TestPicture:
 
     def test_sheets_of_several_axes(self) -> None:
         """Their number is the product, and says so."""
-        assert "B = 32 × 224" in texts(vmapguide.diagram(total)(array(32, 224, 224, 3)))  # noqa: RUF001
+        assert "B = 32 × 224" in texts(vmapguide.diagram(total)(array(32, 224, 224, 3)))
         f, args, _, _, _ = CASES["three vmaps"]
-        assert texts(vmapguide.diagram(f)(*args)).count("B = 2 × C = 3") == 2  # noqa: RUF001
+        assert texts(vmapguide.diagram(f)(*args)).count("B = 2 × C = 3") == 2
 
     def test_long_names(self) -> None:
         """The end of a path is shown, which tells leaves apart; the description has all."""

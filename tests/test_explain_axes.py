@@ -62,7 +62,7 @@ class TestNames:
     def test_the_neuron(self) -> None:
         """A product with a shared matrix puts the batch last, and the sum puts it back."""
         explanation = vmapguide.explain(neuron)(arrays(3, 5))
-        assert explanation.sizes == {"B": 3}
+        assert explanation.axis_sizes == {"B": 3}
         assert explanation.batch_size == 3
         axes = [(s.equation.primitive.name, s.batch_axes) for s in explanation.steps]
         assert axes == [
@@ -98,7 +98,7 @@ class TestNames:
     def test_a_batch_of_none_or_one(self, size: int) -> None:
         """A size that says nothing is no obstacle."""
         explanation = vmapguide.explain(lambda x: (x.T @ x).sum(0), 1)(arrays(1, size, 1))
-        assert explanation.sizes == {"B": size}
+        assert explanation.axis_sizes == {"B": size}
         assert arguments(explanation) == [[1, "B", 1]]
         assert results(explanation) == [["B", 1]]
         assert all(step.batch_axes == (0,) for step in explanation.steps)
@@ -127,7 +127,7 @@ class TestNames:
     def test_the_size_alone(self) -> None:
         """Where no argument is mapped the results are: they are broadcast at the boundary."""
         explanation = vmapguide.explain(lambda x: x + 1, None, axis_size=7)(arrays(4))
-        assert explanation.sizes == {"B": 7}
+        assert explanation.axis_sizes == {"B": 7}
         assert [step.batch_axes for step in explanation.steps] == [(None,)]
         assert results(explanation) == [["B", 4]]
 
@@ -167,7 +167,7 @@ class TestNestedAxes:
             return lambda x: fun(x.T)
 
         explanation = vmapguide.explain(transposed(jax.vmap(jnp.sum)))(jnp.ones((3, 4, 5)))
-        assert explanation.sizes == {"B": 3}
+        assert explanation.axis_sizes == {"B": 3}
         data: Any = explanation.to_dict()["batched"]
         assert data["arguments"][0]["type"]["shape"] == ("B", 4, 5)
 
@@ -199,7 +199,7 @@ class TestNestedAxes:
     def test_two_vmaps(self) -> None:
         """The outer batch is B and the inner one C."""
         explanation = vmapguide.explain(jax.vmap(lambda y: y * y.sum(), in_axes=1))(arrays(3, 4, 5))
-        assert explanation.sizes == {"B": 3, "C": 5}
+        assert explanation.axis_sizes == {"B": 3, "C": 5}
         assert arguments(explanation) == [["B", 4, "C"]]
         assert results(explanation) == [["B", "C", 4]]
         data: Any = explanation.to_dict()
@@ -218,7 +218,7 @@ class TestNestedAxes:
         """And so on down the alphabet."""
         f = jax.vmap(jax.vmap(lambda y: y * 2, in_axes=1, out_axes=1))
         explanation = vmapguide.explain(f)(arrays(2, 3, 4, 5))
-        assert explanation.sizes == {"B": 2, "C": 3, "D": 5}
+        assert explanation.axis_sizes == {"B": 2, "C": 3, "D": 5}
         assert results(explanation) == [["B", "C", 4, "D"]]
 
     @pytest.mark.parametrize("wrap", [jax.jit, jax.vmap], ids=["jit", "vmap"])
@@ -228,7 +228,7 @@ class TestNestedAxes:
         def f(x: jax.Array) -> Any:
             return wrap(lambda y: jnp.sin(y) * 2)(x)
 
-        assert vmapguide.explain(f)(arrays(3, 4)).sizes == {"B": 3}
+        assert vmapguide.explain(f)(arrays(3, 4)).axis_sizes == {"B": 3}
         assert results(vmapguide.explain(f)(arrays(3, 4))) == [["B", 4]]
 
 

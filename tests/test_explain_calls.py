@@ -322,7 +322,7 @@ class TestValue:
         assert set(data) == {
             "schema",
             "name",
-            "sizes",
+            "axis_sizes",
             "complete",
             "per_example",
             "batched",
@@ -330,7 +330,7 @@ class TestValue:
             "boundary",
             "unknown",
         }
-        assert (data["name"], data["sizes"], data["complete"]) == ("cube", {"B": 3}, True)
+        assert (data["name"], data["axis_sizes"], data["complete"]) == ("cube", {"B": 3}, True)
         step = data["steps"][-1]
         assert set(step) == {
             "equation",
@@ -338,13 +338,13 @@ class TestValue:
             "kind",
             "batch_axes",
             "source",
-            "own",
+            "in_user_code",
             "depth",
             "variants",
             "bounds",
         }
         assert (step["equation"]["primitive"], step["kind"]) == ("mul", "same")
-        assert (step["batch_axes"], step["own"], step["depth"]) == ([0], True, 0)
+        assert (step["batch_axes"], step["in_user_code"], step["depth"]) == ([0], True, 0)
         assert step["source"]["expression"] == "y * x * jnp.sin(x)"
         assert step["source"]["file"] == __file__
         assert step["batched"][-1] == data["batched"]["equations"][-2]

@@ -197,9 +197,9 @@ class TestLibraries:
         step = step_of(f, "select_n")
         assert step.source is not None
         assert step.source.expression == "jnp.where(x > 0, x, 0.0)"
-        assert (step.own, step.depth) == (False, 1)
-        assert step_of(f, "jit").own
-        assert step_of(f, "mul").own
+        assert (step.in_user_code, step.depth) == (False, 1)
+        assert step_of(f, "jit").in_user_code
+        assert step_of(f, "mul").in_user_code
 
     @pytest.mark.parametrize("primitive", ["select_n", "cos", "erf_inv", "max"])
     def test_the_first_caller_is_not_taken_for_the_second(self, primitive: str) -> None:
@@ -248,7 +248,7 @@ class TestLibraries:
         explanation = vmapguide.explain(lambda a, b: 2 * jnp.linalg.solve(a, b))(
             jax.ShapeDtypeStruct((3, 4, 4), jnp.float32), XS
         )
-        inside = sum(not step.own for step in explanation.steps)
+        inside = sum(not step.in_user_code for step in explanation.steps)
         assert inside > 10
         text = str(explanation)
         assert f"({inside} equations inside library code)" in text

@@ -112,7 +112,7 @@ class TestOutput:
         assert main([*NEURON, "--json"]) == 0
         data = json.loads(capsys.readouterr().out)
         assert data["schema"] == "vmapguide.explanation/1"
-        assert data["sizes"] == {"B": 3}
+        assert data["axis_sizes"] == {"B": 3}
 
     def test_html_is_one_self_contained_page(self, tmp_path: Path) -> None:
         """`--html` writes a whole page that loads nothing, and leaves nothing else behind."""

@@ -325,7 +325,7 @@ def calls(draw: st.DrawFn, family: Family) -> tuple[Callable[..., Any], list[Any
 
 def check_axes(explanation: Explanation, batch: int) -> None:
     """See that named shapes are the real ones, and that positions are where the batch is."""
-    assert explanation.sizes == {"B": batch}
+    assert explanation.axis_sizes == {"B": batch}
     data: Any = explanation.to_dict()
     for step, shown in zip(explanation.steps, data["steps"], strict=True):
         for eqn, named in zip(step.batched, shown["batched"], strict=True):

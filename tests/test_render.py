@@ -11,7 +11,8 @@ import pytest
 import vmapguide
 from vmapguide._data import Equation, Literal, Param, Program, Type, Variable
 from vmapguide._show.explanation_text import coloured
-from vmapguide._show.tokens import layout, listing_html, listing_text
+from vmapguide._show.listing import listing_html, listing_text
+from vmapguide._show.tokens import layout
 
 
 F32 = Type("f32", (2,))

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from vmapguide._show.tokens import stylesheet
+from vmapguide._show.markup import stylesheet
 
 
 COLOURS = {

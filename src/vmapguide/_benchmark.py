@@ -22,11 +22,11 @@ from vmapguide._measure.device import device_text
 from vmapguide._measure.timing import Runner, Timing, time_in_turns
 from vmapguide._show.agreement import summary
 from vmapguide._show.benchmark import BenchmarkView, TimedSide, benchmark_report, plot_timings
-from vmapguide._show.report import Report, Shown
+from vmapguide._show.report import Report, Reported
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Benchmark(Shown):
+class Benchmark(Reported):
     """How long functions took: `str()` in a terminal, a table in a notebook.
 
     Attributes:

@@ -20,7 +20,7 @@ from vmapguide._measure import reasons
 from vmapguide._measure.both_sides import Sides
 from vmapguide._measure.evidence import Reason
 from vmapguide._show.agreement import summary
-from vmapguide._show.report import Report, Shown, Verdict
+from vmapguide._show.report import Report, Reported, Verdict
 from vmapguide._trace.call import Call, Vmap
 from vmapguide._trace.names import function_name
 
@@ -30,7 +30,7 @@ _EXAMPLES = 100
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Check(Shown):
+class Check(Reported):
     """Whether `jax.vmap` equals the Python loop, and if not, where and why.
 
     Attributes:
@@ -187,7 +187,7 @@ def check(
 
     @waiting("check", f, function_name(f))
     def check_call(*args: Any, **kwargs: Any) -> Check:
-        call = Call(f, vmap, args, kwargs)
+        call = Call.of(f, vmap, args, kwargs)
         sides = Sides(call, rtol, atol)
         size = sides.arguments.batch_size
         chosen = tuple(range(size))

@@ -23,7 +23,7 @@ from vmapguide._jaxpr import to_data
 from vmapguide._jaxpr.alignment import Alignment, align
 from vmapguide._measure import programs, xla
 from vmapguide._show.comparison import Pairing, comparison_report
-from vmapguide._show.report import Report, Shown
+from vmapguide._show.report import Report, Reported
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -76,7 +76,7 @@ class _Grounds(NamedTuple):
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Comparison(Shown):
+class Comparison(Reported):
     """Whether functions are the same program: `str()` in a terminal, a table in a notebook.
 
     Attributes:

@@ -21,12 +21,12 @@ from vmapguide._explain import Explanation
 from vmapguide._jaxpr import source_lines
 from vmapguide._measure import costs, xla
 from vmapguide._show.cost import CostView, cost_report, sentence
-from vmapguide._show.report import Report, Shown
+from vmapguide._show.report import Report, Reported
 from vmapguide._trace.names import transformed_name
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Cost(Shown):
+class Cost(Reported):
     """What a function costs: `str()` in a terminal, a table in a notebook.
 
     The counts are those of the jaxpr: every equation, on its own, as often as it runs. Of the
@@ -254,7 +254,7 @@ def cost(
 def _of_explanation(explanation: Explanation) -> Cost:
     """Count what an explanation's program costs, step by step."""
     batched = explanation.batched
-    sizes = explanation.sizes
+    sizes = explanation.axis_sizes
     return _cost(
         costs.of_steps(batched, explanation.per_example, explanation.steps, explanation.boundary)
         if explanation.complete

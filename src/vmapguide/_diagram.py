@@ -1,6 +1,6 @@
 """`diagram`: the picture of a `jax.vmap` that people draw on whiteboards.
 
-Here is the call and the value it returns; it is drawn by `_svg`.
+Here is the call and the value it returns; it is drawn in `_show/diagram.py`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from vmapguide._advice.waiting import waiting
 from vmapguide._data import Block
 from vmapguide._jaxpr import to_data
 from vmapguide._show.diagram import Picture, diagram_html, diagram_svg, diagram_text
-from vmapguide._show.tokens import style_element, stylesheet
+from vmapguide._show.markup import joined, style_element, stylesheet
+from vmapguide._show.shown import Shown
 from vmapguide._trace.batch_axes import Axes, find_axes
 from vmapguide._trace.call import Call, Vmap, spread
 from vmapguide._trace.names import function_name, transformed_name, vmap_variables
@@ -28,14 +29,14 @@ from vmapguide._trace.provenance import SourceMap, source_map
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Diagram:
+class Diagram(Shown):
     """What goes into a vmapped function and what comes out: a picture in a notebook.
 
     Attributes:
         name: what the function of one example is called.
         arguments: the leaves of the arguments.
         results: the leaves of the results.
-        sizes: the sizes of the batch axes by their names, the outermost first: `{"B": 3}`.
+        axis_sizes: the sizes of the batch axes by their names, the outermost first: `{"B": 3}`.
 
     Example:
         >>> import jax, jax.numpy as jnp, vmapguide
@@ -54,21 +55,21 @@ class Diagram:
     name: str
     arguments: tuple[Block, ...]
     results: tuple[Block, ...]
-    sizes: Mapping[str, int]
+    axis_sizes: Mapping[str, int]
     _call: str
 
     def to_dict(self) -> dict[str, object]:
         """Return the diagram as plain data, ready for `json.dumps`.
 
         Returns:
-            A dictionary with the keys `schema` (`"vmapguide.diagram/1"`), `name`, `sizes`,
+            A dictionary with the keys `schema` (`"vmapguide.diagram/1"`), `name`, `axis_sizes`,
             `arguments` and `results`: the fields of `Block`. Batch axes have their names in the
             shapes of types.
         """
         return {
             "schema": "vmapguide.diagram/1",
             "name": self.name,
-            "sizes": dict(self.sizes),
+            "axis_sizes": dict(self.axis_sizes),
             "arguments": [dataclasses.asdict(block) for block in self.arguments],
             "results": [dataclasses.asdict(block) for block in self.results],
         }
@@ -84,19 +85,19 @@ class Diagram:
         """
         return diagram_svg(self._as_picture(), stylesheet())
 
-    def __str__(self) -> str:
-        """Return the diagram in words and arrows."""
+    def _text(self, width: int, *, fold: bool) -> str:
+        del width, fold  # The lines are short, and all leaves are said.
         return diagram_text(self._as_picture())
 
-    def __repr__(self) -> str:
-        """Return the same as `str`: a diagram is made to be looked at."""
-        return str(self)
+    def _html(self, *, fold: bool) -> str:
+        del fold
+        return joined([style_element(), diagram_html(self._as_picture())])
 
-    def _repr_html_(self) -> str:
-        return f"{style_element()}{diagram_html(self._as_picture())}"
+    def _writers(self) -> dict[str, Callable[[], str]]:
+        return {**super()._writers(), ".svg": self.svg}
 
     def _as_picture(self) -> Picture:
-        return Picture(self.name, self._call, self.sizes, self.arguments, self.results)
+        return Picture(self.name, self._call, self.axis_sizes, self.arguments, self.results)
 
 
 def diagram(
@@ -143,15 +144,15 @@ def diagram(
 
     @waiting("diagram", f, function_name(f))
     def diagram_call(*args: Any, **kwargs: Any) -> Diagram:
-        call = Call(f, vmap, args, kwargs)
+        call = Call.of(f, vmap, args, kwargs)
         with noting("diagram", call):
             found = source_map(call)
-        axes = find_axes(call, found)
+        call, axes = found.call, find_axes(found)
         return Diagram(
             name=transformed_name(_inside(f, len(axes.sizes) - 1)),
             arguments=tuple(_arguments(call, found, axes)),
             results=tuple(_results(call, found, axes)),
-            sizes=axes.sizes,
+            axis_sizes=axes.sizes,
             _call=call.text(),
         )
 
@@ -162,7 +163,7 @@ def _inside(f: Callable[..., Any], levels: int) -> Callable[..., Any]:
     """Return the function inside as many vmaps, which `f` itself is made of."""
     for _ in range(levels):
         variables = vmap_variables(f)
-        assert variables is not None  # noqa: S101 - `_axes` has seen the `vmap`.
+        assert variables is not None  # noqa: S101 - `find_axes` has seen the `vmap`.
         f = variables["fun"]
     return f
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -20,17 +20,31 @@ from vmapguide._advice.vmap_notes import noting
 from vmapguide._advice.waiting import waiting
 from vmapguide._data import Source
 from vmapguide._jaxpr import source_lines, to_data
+from vmapguide._jaxpr.pickled import without_jaxprs
 from vmapguide._show import explanation
 from vmapguide._show.explanation_html import explanation_html
+from vmapguide._show.explanation_summary import summary
 from vmapguide._show.explanation_text import explanation_text
+from vmapguide._show.shown import Shown
 from vmapguide._trace.call import Call, TracedArguments, Vmap
+from vmapguide._trace.letters import value_names
 from vmapguide._trace.names import captured_names, home_of, transformed_name
-from vmapguide._trace.steps import Step, Variant, is_layout
+from vmapguide._trace.provenance import without_collector
+from vmapguide._trace.steps import Kind, Step, Variant, is_layout
 from vmapguide._trace.trace import trace
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """What is shown of an explanation that has been pickled, as plain data."""
+
+    data: dict[str, object]
+    without_library: explanation.ExplanationView
+    with_library: explanation.ExplanationView
+
+
 @dataclass(frozen=True, repr=False, eq=False)
-class Explanation:
+class Explanation(Shown):
     """What `jax.vmap` made of a function: `str()` in a terminal, a table in a notebook.
 
     Attributes:
@@ -41,7 +55,7 @@ class Explanation:
         steps: the per-example equations with what became of them, in the order of the program;
             the equations nested in an equation follow it.
         boundary: the batched equations that `vmap` added for `in_axes` and `out_axes`.
-        sizes: the sizes of the batch axes by their names, the outermost first: `{"B": 3}`.
+        axis_sizes: the sizes of the batch axes by their names, the outermost first: `{"B": 3}`.
         unknown: the batched equations of which it is not known where they came from.
         complete: whether every batched equation was mapped to its source. If it is False, the
             jaxprs are right all the same, what could not be mapped is in `unknown`, and the steps
@@ -51,7 +65,7 @@ class Explanation:
         >>> import jax, jax.numpy as jnp, vmapguide
         >>> batch = jax.ShapeDtypeStruct((32, 4), jnp.float32)
         >>> explanation = vmapguide.explain(lambda x: jnp.sin(x) @ x, out_axes=0)(batch)
-        >>> explanation.name, explanation.sizes, explanation.complete, explanation.boundary
+        >>> explanation.name, explanation.axis_sizes, explanation.complete, explanation.boundary
         ('<lambda>', {'B': 32}, True, ())
         >>> len(explanation.per_example.eqns), len(explanation.batched.eqns)
         (2, 2)
@@ -63,18 +77,20 @@ class Explanation:
     steps: tuple[Step, ...]
     boundary: tuple[jec.JaxprEqn, ...]
     unknown: tuple[jec.JaxprEqn, ...]
-    sizes: Mapping[str, int]
+    axis_sizes: Mapping[str, int]
     complete: bool
     _call: str
     _captured: Mapping[int, str]
     _arguments: tuple[str, ...]
     _shapes: Mapping[jec.Var, tuple[int | str, ...]]
+    _values: Mapping[jec.Var, jec.Var]
     _home: source_lines.Home
+    _kept: _Kept | None = None
 
     @property
     def batch_size(self) -> int | None:
         """The size of the batch axis; None if it could not be found."""
-        return self.sizes.get("B")
+        return self.axis_sizes.get("B")
 
     # Texts are made when something is shown: who wants the steps alone does not wait for them.
 
@@ -84,17 +100,31 @@ class Explanation:
 
     @functools.cached_property
     def _all(self) -> to_data.Reading:
-        return to_data.read(self.batched, self._captured, self._arguments, self._shapes)
+        names = value_names(self.steps, self._values, self._one.names)
+        return to_data.read(self.batched, self._captured, self._arguments, self._shapes, names)
+
+    # JAX cannot pickle jaxprs. What is shown of them is plain data, and is kept.
+
+    def __getstate__(self) -> dict[str, object]:
+        """Return what is pickled: all that is shown, and the texts of the jaxprs."""
+        if self._kept is not None:
+            return vars(self)
+        names = (field.name for field in dataclasses.fields(self) if field.name[0] != "_")
+        views = (self._as_view(library=False), self._as_view(library=True))
+        return {
+            **{name: without_jaxprs(getattr(self, name)) for name in names},
+            "_kept": _Kept(self.to_dict(), *views),
+        }
 
     def to_dict(self) -> dict[str, object]:
         """Return the explanation as plain data, ready for `json.dumps`.
 
         Returns:
-            A dictionary with the keys `schema` (`"vmapguide.explanation/1"`), `name`, `sizes`,
+            A dictionary with the keys `schema` (`"vmapguide.explanation/1"`), `name`, `axis_sizes`,
             `complete`, `per_example` and `batched` (programs, as `Listing.to_dict` has them),
             `steps`, `boundary` and `unknown`. A step has `equation`, `batched`, `kind`,
-            `batch_axes`, `variants`, `source` (the fields of `Source` and its `expression`), `own`,
-            `depth` and `bounds`. Batch axes have their names in the shapes of types.
+            `batch_axes`, `variants`, `source` (the fields of `Source` and its `expression`),
+            `in_user_code`, `depth` and `bounds`. Batch axes have their names in the types.
 
         Example:
             >>> import jax, jax.numpy as jnp, vmapguide
@@ -103,6 +133,8 @@ class Explanation:
             >>> data["schema"], data["steps"][0]["batched"][0]["outputs"][0]["type"]["shape"]
             ('vmapguide.explanation/1', ('B', 4))
         """
+        if self._kept is not None:
+            return self._kept.data
 
         def one(eqn: jec.JaxprEqn) -> object:
             return dataclasses.asdict(self._one.equations[id(eqn)])
@@ -120,7 +152,7 @@ class Explanation:
         return {
             "schema": "vmapguide.explanation/1",
             "name": self.name,
-            "sizes": dict(self.sizes),
+            "axis_sizes": dict(self.axis_sizes),
             "complete": self.complete,
             "per_example": self._one.program.to_dict(),
             "batched": self._all.program.to_dict(),
@@ -130,7 +162,7 @@ class Explanation:
                     **became(step),
                     "variants": [became(variant) for variant in step.variants],
                     "source": step.source and step.source.to_dict(),
-                    "own": step.own,
+                    "in_user_code": step.in_user_code,
                     "depth": step.depth,
                     "bounds": list(step.bounds),
                 }
@@ -162,9 +194,9 @@ class Explanation:
             >>> "jax/_src/nn/functions.py" in explanation.as_text(80, library=True)
             True
         """
-        if width is None:
-            width = shutil.get_terminal_size((100, 24)).columns
-        return explanation_text(self._as_view(library=library), width, fold=fold)
+        with without_collector():
+            view = self._as_view(library=library)
+            return explanation_text(view, self._columns(width), fold=fold)
 
     def as_html(self, *, fold: bool = True, library: bool = False) -> str:
         """Return the explanation as an HTML element, with its stylesheet and its script.
@@ -183,26 +215,87 @@ class Explanation:
             >>> html.startswith("<style>"), "<summary>12 more" in html
             (True, False)
         """
-        return explanation_html(self._as_view(library=library), fold=fold)
+        with without_collector():
+            return str(explanation_html(self._as_view(library=library), fold=fold))
 
-    def __str__(self) -> str:
-        """Return the explanation as text, at most as wide as the terminal where it can be."""
-        return self.as_text()
+    # -- What it is asked -----------------------------------------------------
 
-    def __repr__(self) -> str:
-        """Return the same as `str`: an explanation is made to be looked at."""
-        return str(self)
+    @property
+    def summary(self) -> str:
+        """What `jax.vmap` made of the function, in a few sentences: the last ones of the view.
 
-    def _repr_html_(self) -> str:
-        return self.as_html()
+        Example:
+            >>> import jax, jax.numpy as jnp, vmapguide
+            >>> vmapguide.explain(jnp.sin)(jnp.ones((3, 2))).summary
+            '1 equation became 1. 1 runs once for the whole batch. Nothing runs one example at a ...
+        """
+        return summary(self._as_view())
+
+    @property
+    def kinds(self) -> dict[str, int]:
+        """How many steps there are of each kind, in the order in which the kinds appear.
+
+        Example:
+            >>> import jax, jax.numpy as jnp, vmapguide
+            >>> vmapguide.explain(lambda x: x - x.mean())(jnp.ones((3, 2))).kinds
+            {'same': 3}
+        """
+        return dict(Counter(step.kind for step in self.steps))
+
+    @property
+    def by_line(self) -> dict[tuple[str, int] | None, tuple[Step, ...]]:
+        """The steps by the file and the line that made them; None stands for no known line."""
+        found: dict[tuple[str, int] | None, list[Step]] = {}
+        for step in self.steps:
+            place = (step.source.file, step.source.line) if step.source else None
+            found.setdefault(place, []).append(step)
+        return {place: tuple(steps) for place, steps in found.items()}
+
+    def find(
+        self, *, kind: Kind | None = None, line: int | None = None, primitive: str | None = None
+    ) -> tuple[Step, ...]:
+        """Return the steps that are all that is asked for.
+
+        Args:
+            kind: the kind of the step, see `Step`.
+            line: a line of the code that made it, counted from 1.
+            primitive: the name of the per-example operation: `"dot_general"`.
+
+        Raises:
+            ValueError: if there is no such kind.
+
+        Example:
+            >>> import jax, jax.numpy as jnp, vmapguide
+            >>> explanation = vmapguide.explain(lambda x: jnp.sin(x) @ x)(jnp.ones((3, 2)))
+            >>> step, = explanation.find(primitive="dot_general")
+            >>> step.kind, explanation.find(kind="one by one")
+            ('same', ())
+        """
+        if kind is not None and kind not in get_args(Kind):
+            known = ", ".join(map(repr, get_args(Kind)))
+            raise ValueError(f"find: there is no kind {kind!r}. The kinds are {known}.")
+        return tuple(
+            step
+            for step in self.steps
+            if (kind is None or step.kind == kind)
+            and (primitive is None or step.equation.primitive.name == primitive)
+            and (
+                line is None
+                or (step.source is not None and step.source.line <= line <= step.source.end_line)
+            )
+        )
+
+    # -- How it is shown ------------------------------------------------------
 
     def _as_view(self, *, library: bool = False) -> explanation.ExplanationView:
+        if self._kept is not None:
+            return self._kept.with_library if library else self._kept.without_library
         rows = tuple(self._rows(library=library))
         sources = {source for row in rows for source in (row.source, row.called_from) if source}
         return explanation.ExplanationView(
             name=self.name,
             call=self._call,
-            sizes=self.sizes,
+            sizes=self.axis_sizes,
             arguments=self._arguments,
             whole=self._all.program,
             rows=rows,
@@ -216,10 +309,10 @@ class Explanation:
         for step in self.steps:
             inner = source_lines.in_library(step.equation) if library else None
             outer[step.depth :] = [inner or (outer[step.depth - 1] if step.depth else None)]
-            shown = None if step.own and inner is None else outer[step.depth]
+            shown = None if step.in_user_code and inner is None else outer[step.depth]
             yield explanation.Row(
                 source=shown or step.source,
-                own=step.own or inner is not None,
+                own=step.in_user_code or inner is not None,
                 equation=self._one.equations[id(step.equation)],
                 parts=tuple(map(functools.partial(self._part, step), step.variants)),
                 kind=step.kind,
@@ -311,7 +404,7 @@ def explain(
 
     @waiting("explain", f, transformed_name(f, jit=False))
     def explain_call(*args: Any, **kwargs: Any) -> Explanation:
-        call = Call(f, vmap, args, kwargs)
+        call = Call.of(f, vmap, args, kwargs)
         with noting("explain", call):
             found = trace(call, traced)
         return Explanation(
@@ -321,12 +414,13 @@ def explain(
             steps=found.steps,
             boundary=found.boundary,
             unknown=found.unknown,
-            sizes=found.axis_sizes,
+            axis_sizes=found.axis_sizes,
             complete=found.complete,
             _call=call.text(),
             _captured=captured_names(f),
             _arguments=found.arguments,
             _shapes=found.shapes,
+            _values=found.values,
             _home=home_of(f),
         )
 

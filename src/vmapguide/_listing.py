@@ -1,15 +1,15 @@
 """`listing`: one jaxpr, readable.
 
-Called like `jax.make_jaxpr`. What it reads comes from `_jaxpr`, how it looks from `_render`; here
-is only what a user of the package meets: the call, its errors, and the value it returns.
+Called like `jax.make_jaxpr`. Here is what a user of the package meets: the call, its errors, and
+the value it returns. `_jaxpr/to_data.py` makes data of the jaxpr, and `_show/listing.py` prints it.
 """
 
 from __future__ import annotations
 
-import shutil
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.extend.core as jec
@@ -18,17 +18,15 @@ from vmapguide._advice import wrong_calls
 from vmapguide._advice.waiting import waiting
 from vmapguide._data import Program
 from vmapguide._jaxpr import to_data
-from vmapguide._jaxpr.walk import count_primitives
-from vmapguide._show.tokens import Line, layout, listing_html, listing_text
+from vmapguide._jaxpr.pickled import without_jaxprs
+from vmapguide._show.listing import listing_html, listing_text
+from vmapguide._show.shown import Shown
+from vmapguide._show.tokens import Line, layout
 from vmapguide._trace.names import captured_names, transformed_name
 
 
-# Of a terminal that does not say how wide it is, and of files and pages.
-_WIDTH = 88
-
-
 @dataclass(frozen=True, repr=False, eq=False)
-class Listing:
+class Listing(Shown):
     """A readable jaxpr: `str()` in a terminal, a folding view in a notebook.
 
     Attributes:
@@ -37,6 +35,8 @@ class Listing:
         fold: whether a call into a library stands in one line for what it contains.
         shorten: whether parameters at their default are left out and long ones shortened.
     """
+
+    _WIDTH: ClassVar[int] = 88
 
     name: str
     jaxpr: jec.ClosedJaxpr
@@ -56,7 +56,11 @@ class Listing:
             >>> vmapguide.listing(lambda x: x * x + 1)(2.0).primitives
             {'mul': 1, 'add': 1}
         """
-        return count_primitives(self.jaxpr)
+        return dict(_count(self._program, {}))
+
+    def __getstate__(self) -> dict[str, object]:
+        """Return what is pickled: all but the jaxpr, which JAX cannot pickle, and its text."""
+        return {**vars(self), "jaxpr": without_jaxprs(self.jaxpr)}
 
     def to_dict(self) -> dict[str, object]:
         """Return the listing as plain data, ready for `json.dumps`.
@@ -73,19 +77,30 @@ class Listing:
             "program": self._program.to_dict(),
         }
 
-    def __str__(self) -> str:
-        """Return the listing as text, at most as wide as the terminal where it can be."""
-        return listing_text(self._lines(), shutil.get_terminal_size((_WIDTH, 24)).columns)
+    def _text(self, width: int, *, fold: bool) -> str:
+        return listing_text(self._lines(fold=fold), width)
 
-    def __repr__(self) -> str:
-        """Return the same as `str`: a listing is made to be looked at."""
-        return str(self)
+    def _html(self, *, fold: bool) -> str:
+        return listing_html(self._lines(fold=fold), label=f"jaxpr of {self.name}")
 
-    def _repr_html_(self) -> str:
-        return listing_html(self._lines(), label=f"jaxpr of {self.name}")
+    def _title(self) -> str:
+        return f"jaxpr of {self.name}"
 
-    def _lines(self) -> list[Line]:
-        return layout(self._program, fold=self.fold, shorten=self.shorten)
+    def _lines(self, *, fold: bool) -> list[Line]:
+        return layout(self._program, fold=fold and self.fold, shorten=self.shorten)
+
+
+def _count(program: Program, memo: dict[int, Counter[str]]) -> Counter[str]:
+    """Count equations by primitive. Each nested program is looked at once."""
+    if id(program) not in memo:
+        total: Counter[str] = Counter()
+        for eqn in program.equations:
+            total[eqn.primitive] += 1
+            for param in eqn.params:
+                for inner in param.programs:
+                    total.update(_count(inner, memo))
+        memo[id(program)] = total
+    return memo[id(program)]
 
 
 def listing(

@@ -40,7 +40,7 @@ class JaxprLexer(RegexLexer):
             (r"[A-Za-z_]\w*(?=\[(?:\s*\n|\w+=))", Name.Function),
             (r"[A-Za-z_]\w*(?==)", Name.Attribute),
             (r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", Number),
-            (r"[A-Za-z_]\w*", Name.Variable),
+            (r"[A-Za-z_]\w*[′″‴]?\d*", Name.Variable),
             (r"[{}\[\]();.,=:<>-]", Punctuation),
             (r".", Text),
         ]

@@ -16,7 +16,7 @@ from sphinx.config import Config
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
 import vmapguide
-from vmapguide._show.tokens import script_element, style_element
+from vmapguide._show.markup import script_element, style_element
 from vmapguide.lexer import JaxprLexer
 
 

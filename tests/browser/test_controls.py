@@ -139,13 +139,17 @@ class TestExplanation:
     """Variables light up with their definition and uses."""
 
     def test_hover(self, opened: Opened) -> None:
-        """Under the pointer: the same name in the same column."""
+        """Under the pointer: the same name in both columns."""
         page = opened(CHAPTER)
         view = page.locator(".vg-explain").first
         variable = view.locator("td.vg-whole [data-vg=c]").first
         variable.hover()
         lit = view.locator(".vg-lit")
         assert lit.count() >= 2
+        columns = [
+            view.locator(f"td.{column} .vg-lit").count() for column in ("vg-one", "vg-whole")
+        ]
+        assert all(columns)
         assert {lit.nth(i).get_attribute("data-vg") for i in range(lit.count())} == {"c"}
 
     def test_focus(self, opened: Opened) -> None:

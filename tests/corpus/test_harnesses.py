@@ -108,7 +108,7 @@ class Sweep:
         self.failures.append(f"{harness.fullname}: {what}")
 
     def _check(self, harness: Any, plain: jec.ClosedJaxpr, args: list[Any]) -> None:
-        call = Call(harness.dyn_fun, VMAP, tuple(args), {})
+        call = Call.of(harness.dyn_fun, VMAP, tuple(args), {})
         found = source_map(call)
         if not found.complete or not equal(plain, found.batched):
             self._fail(harness, "the jaxpr is not plain vmap's")
@@ -130,7 +130,7 @@ class Sweep:
                     self.counts["resolved"] += 1
                 else:
                     self._fail(harness, f"{eqn.primitive.name} has no source: {path}")
-        axes = find_axes(call, found)
+        axes = find_axes(found)
         self.counts["axes complete"] += axes.complete
         if not axes.complete:
             self._fail(harness, "batch axes are not known")

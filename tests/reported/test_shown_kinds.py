@@ -179,7 +179,7 @@ class TestLongBranches:
         assert 4 <= shown <= 8
         assert text.count("stop_gradient") <= 4
         # The equation that picks the result is the last one, and is shown.
-        assert re.search(rf"select_n( \w+){{{6}}}", words(text))
+        assert re.search(rf"select_n( [\w′″‴]+){{{6}}}", words(text))
 
     def test_html_holds_the_rest(self) -> None:
         """In HTML the rest opens, and nothing is lost."""

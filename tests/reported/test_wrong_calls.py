@@ -174,7 +174,7 @@ class TestSizes:
             drawn = io_callback(draw, one)
             return x * drawn + jnp.dot(w, jnp.ones(5))
 
-        call = Call(f, Vmap(), (jnp.ones((2, 4)), V), {})
+        call = Call.of(f, Vmap(), (jnp.ones((2, 4)), V), {})
         error = ValueError("vmap got inconsistent sizes for array axes to be mapped:")
         told = [*vmap_notes.vmap_notes("explain", error, call)]
         jax.effects_barrier()

@@ -1,4 +1,8 @@
-"""Notes for what `jax.vmap` raises because of how it is called: sizes, axes, kinds of arguments."""
+"""Notes for what `jax.vmap` raises because of how it is called: sizes, axes, kinds of arguments.
+
+Start with `advice`, which returns the note on a message of JAX's. It tries what it proposes, by
+`remedies`, and proposes nothing that does not work.
+"""
 
 from __future__ import annotations
 
@@ -161,7 +165,7 @@ def _common_size(call: Call, without: Collection[int]) -> int | None:
 
 def _list_of_numbers(call: Call, i: int) -> str | None:
     """Say what to do with a list, each number of which would be an argument of its own."""
-    args, kwargs = jax.tree.unflatten(call.tree, call.leaves)
+    args, kwargs = call.arguments
     (own,) = [a for a in remedies.arguments(call) if i in a.leaves]
     value = args[own.key] if isinstance(own.key, int) else kwargs[own.key]
     if not isinstance(value, (list, tuple)) or not all(isinstance(v, (int, float)) for v in value):
@@ -171,7 +175,7 @@ def _list_of_numbers(call: Call, i: int) -> str | None:
         args = (*args[: own.key], array, *args[own.key + 1 :])
     else:
         kwargs[own.key] = array
-    if not _works(Call(call.f, call.vmap, args, kwargs)):
+    if not _works(Call.of(call.f, call.vmap, args, kwargs)):
         return None
     kind = type(value).__name__
     return f"A {kind} is no array but a pytree of numbers: pass jnp.asarray({own.name})."
@@ -229,7 +233,7 @@ def _wrong_in_axes(call: Call, match: re.Match[str]) -> str:
     if name == "out_axes":
         return _RESULTS
     parameters = _parameters(call)
-    args, kwargs = jax.tree.unflatten(call.tree, call.leaves)
+    args, kwargs = call.arguments
     if isinstance(given, dict) and {*given} == {*parameters[: len(args)]}:
         by_order = tuple(given[parameter] for parameter in parameters[: len(args)])
         if _works(remedies.changed(call, in_axes=by_order)):
@@ -284,7 +288,7 @@ def _nothing_mapped(call: Call, _: re.Match[str]) -> str | None:
 
 
 def _no_arguments(call: Call, match: re.Match[str]) -> str | None:
-    args, kwargs = jax.tree.unflatten(call.tree, call.leaves)
+    args, kwargs = call.arguments
     if (args or kwargs) and not _works(remedies.changed(call, axis_size=2)):
         return "no argument holds an array: None and empty lists have no axis to map."
     return _nothing_mapped(call, match)

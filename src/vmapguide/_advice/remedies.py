@@ -1,6 +1,7 @@
-"""Other calls in the place of one that `jax.vmap` refused, tried before they are proposed.
+"""Other calls in the place of one that `jax.vmap` refused.
 
-What is proposed works: every call that is returned from here has been traced.
+Every call that is returned from here has been traced, so what is proposed works. Start with
+`share`, which puts None in the place of an axis, and `traced`, which tries a call.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Argument(NamedTuple):
 
 def arguments(call: Call) -> list[Argument]:
     """Return the arguments of a call, in the order of its leaves."""
-    args, kwargs = jax.tree.unflatten(call.tree, call.leaves)
+    args, kwargs = call.arguments
     keys = [*range(len(args)), *sorted(kwargs)]
     names = leaf_names(call.f, [0] * len(args), dict.fromkeys(kwargs, 0))
     counts = [
@@ -68,30 +69,30 @@ def traced(call: Call) -> jec.ClosedJaxpr | None:
         if not needs_values:
             return None
     try:
-        return call.settle()
+        return call.settled()[1]
     except Exception:  # noqa: BLE001 - the same.
         return None
 
 
 def changed(call: Call, **vmap: Any) -> Call:
     """Return the same call with other arguments of `jax.vmap`."""
-    args, kwargs = jax.tree.unflatten(call.tree, call.leaves)
-    return Call(call.f, dataclasses.replace(call.vmap, **vmap), args, kwargs)
+    args, kwargs = call.arguments
+    return Call.of(call.f, dataclasses.replace(call.vmap, **vmap), args, kwargs)
 
 
 def with_leaves(call: Call, leaves: dict[int, Any]) -> Call:
     """Return the same call with other leaves in the place of some."""
     new = [leaves.get(i, leaf) for i, leaf in enumerate(call.leaves)]
-    return Call(call.f, call.vmap, *jax.tree.unflatten(call.tree, new))
+    return Call.of(call.f, call.vmap, *jax.tree.unflatten(call.tree, new))
 
 
 def by_position(call: Call, parameters: Sequence[str]) -> Call | None:
     """Return the same call with its keyword arguments passed by position, if that can be done."""
-    args, kwargs = jax.tree.unflatten(call.tree, call.leaves)
+    args, kwargs = call.arguments
     rest = [*parameters[len(args) :]]
     if not kwargs or rest[: len(kwargs)] != [k for k in rest if k in kwargs]:
         return None
-    return Call(call.f, call.vmap, (*args, *(kwargs[k] for k in rest[: len(kwargs)])), {})
+    return Call.of(call.f, call.vmap, (*args, *(kwargs[k] for k in rest[: len(kwargs)])), {})
 
 
 class Share(NamedTuple):
@@ -110,7 +111,7 @@ def share(call: Call, shared: set[int], axis_size: int | None) -> Share | None:
     axes = list(call.axes or ())
     for i in shared:
         axes[i] = None
-    args, kwargs = jax.tree.unflatten(call.tree, call.leaves)
+    args, kwargs = call.arguments
     in_axes, fixed, names = [], {}, []
     for key, name, leaves in arguments(call):
         own = [i for i in leaves if i in shared]
@@ -137,7 +138,7 @@ def share(call: Call, shared: set[int], axis_size: int | None) -> Share | None:
         )
     if axis_size != call.vmap.axis_size:
         how.append(f"leave out axis_size={call.vmap.axis_size}")
-    return Share(Call(f, vmap, args, kwargs), " and ".join(names), ", and ".join(how))
+    return Share(Call.of(f, vmap, args, kwargs), " and ".join(names), ", and ".join(how))
 
 
 def _prefix(value: Any, axes: list[int | None]) -> Any:
@@ -197,7 +198,7 @@ class Numbers(NamedTuple):
 
 def single_numbers(call: Call) -> Numbers | None:
     """Return which batch of numbers the function goes through; None if no remedy works."""
-    args, kwargs = jax.tree.unflatten(call.tree, call.leaves)
+    args, kwargs = call.arguments
     for i, axis in enumerate(call.axes or ()):
         leaf = call.leaves[i]
         if axis is None or len(getattr(leaf, "shape", ())) != 1:
@@ -222,17 +223,17 @@ def has_a_mean(call: Call, axis_name: Any) -> bool:
     def mean(*args: Any, **kwargs: Any) -> Any:
         return jax.lax.pmean(call.f(*args, **kwargs), axis_name)
 
-    args, kwargs = jax.tree.unflatten(call.tree, call.leaves)
+    args, kwargs = call.arguments
     vmap = dataclasses.replace(call.vmap, axis_name=axis_name)
-    return traced(Call(mean, vmap, args, kwargs)) is not None
+    return traced(Call.of(mean, vmap, args, kwargs)) is not None
 
 
 def sequential(call: Call) -> Iterator[str]:
     """Yield what runs the function one example at a time and works in the place of `jax.vmap`."""
     name = name_of(call)
-    args, kwargs = jax.tree.unflatten(call.tree, call.leaves)
+    args, kwargs = call.arguments
     one = jax.custom_batching.sequential_vmap(call.f)
-    if traced(Call(one, call.vmap, args, kwargs)) is not None:
+    if traced(Call.of(one, call.vmap, args, kwargs)) is not None:
         yield (
             f"vmap jax.custom_batching.sequential_vmap({name}), which has no gradient in reverse "
             f"mode"

@@ -1,4 +1,7 @@
-"""Types as a listing prints them, read: `f32[3,5]`."""
+"""Read types as a listing prints them: `f32[3,5]`.
+
+`dtype_named` returns the dtype of a name, and `type_hint` what to pass in the place of such a text.
+"""
 
 from __future__ import annotations
 

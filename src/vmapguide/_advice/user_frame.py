@@ -1,4 +1,7 @@
-"""Which line of the user's code raised an exception, and what Python did there."""
+"""Find the line of the user's code that raised an exception, and say what Python did there.
+
+Start with `user_frame`; `what_was_tested` names the `if`, `while` or `and` that needed a value.
+"""
 
 from __future__ import annotations
 

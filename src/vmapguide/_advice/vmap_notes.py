@@ -39,7 +39,7 @@ def noting(caller: str, call: Call) -> Iterator[None]:
 def vmap_notes(caller: str, error: Exception, call: Call) -> Iterator[str]:
     """Yield, if the cause of an error of `jax.vmap` is a known one, a sentence on what to do."""
     text = str(error)
-    args, kwargs = jax.tree.unflatten(call.tree, call.leaves)
+    args, kwargs = call.arguments
     if problem := misfit(caller, call.f, function_name(call.f), args, kwargs):
         yield f"{caller}: {problem}"
         return

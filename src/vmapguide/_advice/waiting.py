@@ -1,4 +1,7 @@
-"""What `explain(f)` and its like return: a function that waits for arguments, and says so."""
+"""The function that `explain(f)` and its like return: it waits for arguments, and says so.
+
+`waiting` decorates what a public function returns.
+"""
 
 from __future__ import annotations
 

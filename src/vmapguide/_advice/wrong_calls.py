@@ -1,4 +1,8 @@
-"""What is said when a call is wrong: whose argument, what is the matter, what to do."""
+"""Errors for wrong calls, shared by all public functions.
+
+Each names the function and the argument, says what is wrong, and says what to do. The functions
+that begin with `check_` raise; `describe` says what an argument is.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write what a command makes."""
+"""Write what a command makes to a file: whole or not at all."""
 
 from __future__ import annotations
 

@@ -29,6 +29,8 @@ SameSize = Callable[[int, int], bool]
 # parameter of it; or a jaxpr nested in it, and which result.
 Spot = tuple[int, int | str]
 
+_NUMBER = re.compile(r"(?<![\w.])\d+(?![\w.])")
+
 # Evaluated anew, a function with a rule of its own closes over less than it did: what it closed
 # over are its operands now. So this parameter says nothing that the operands do not.
 _FOLLOWS = {("custom_jvp_call", "num_consts"), ("custom_vjp_call", "num_consts")}
@@ -68,7 +70,7 @@ def match(
     Args:
         one: a jaxpr.
         other: the jaxpr to match it with.
-        skip: a primitive of `other` that passes its operands through: it is looked through.
+        skip: a primitive of `other` that passes its first operands through: it is looked through.
         same_size: for two programs that differ in sizes: which sizes correspond.
         tolerated: spots of `one` that may differ.
 
@@ -152,7 +154,7 @@ class _Matcher:
             return jaxpr.eqns
         for eqn in jaxpr.eqns:
             if eqn.primitive is self.skip:
-                names.passed.update(zip(eqn.outvars, eqn.invars, strict=True))
+                names.passed.update(zip(eqn.outvars, eqn.invars, strict=False))
         return [eqn for eqn in jaxpr.eqns if eqn.primitive is not self.skip]
 
     def itself(self, jaxpr: AnyJaxpr) -> None:
@@ -201,27 +203,27 @@ class _Matcher:
         """Note which variable stands for which; say whether their types are the same."""
         fits = len(left) == len(right)
         for u, v in zip(left, right, strict=False):
-            if not isinstance(u, jec.DropVar):
+            is_dropped = isinstance(u, jec.DropVar)
+            if not is_dropped:
                 names.of[u] = v
                 names.taken.add(v)
-            fits &= isinstance(u, jec.DropVar) == isinstance(v, jec.DropVar)
-            fits &= self.same_type(u.aval, v.aval)
+            fits &= is_dropped == isinstance(v, jec.DropVar) and self.same_type(u.aval, v.aval)
         return fits
 
     def used(self, names: _Names, u: Any, v: Any) -> bool:
         """Say whether two operands are the same."""
         if not isinstance(v, jec.Literal):
             v = names.passed.get(v, v)
+            if not isinstance(u, jec.Literal) and names.of.get(u) is v:
+                return True
         ours = u.val if isinstance(u, jec.Literal) else self.values.get(u, self)
         theirs = v.val if isinstance(v, jec.Literal) else self.values.get(v, self)
         if ours is not self or theirs is not self:
             if ours is self or theirs is self or not self.same_type(u.aval, v.aval):
                 return False
             return self.same_constant(ours, theirs)
-        if u not in names.of:
-            # Both come from equations that fit to nothing: that has been said there.
-            return v not in names.taken
-        return names.of[u] is v
+        # Both come from equations that fit to nothing: that has been said there.
+        return u not in names.of and v not in names.taken
 
     def same_constant(self, ours: Any, theirs: Any) -> bool:
         """Say whether two constants have the same values."""
@@ -354,5 +356,4 @@ def _as_numpy(value: Any) -> np.ndarray[Any, Any]:
 
 def _numbers_apart(text: str) -> tuple[str, list[int]]:
     """Return a text without its whole numbers, and these."""
-    found = re.compile(r"(?<![\w.])\d+(?![\w.])")
-    return found.sub("#", text), [int(number) for number in found.findall(text)]
+    return _NUMBER.sub("#", text), [int(number) for number in _NUMBER.findall(text)]

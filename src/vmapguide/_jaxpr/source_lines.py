@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -117,13 +117,17 @@ def of_equation(eqn: Any, at: Home | None = None) -> Source | None:
         The innermost piece of the user's code. If there is none, and the function is a library's,
         the innermost piece of that library.
     """
+    library = at.library if at else ""
     inner: tuple[types.CodeType, int] | None = None
-    for code, instruction in _frames(eqn):
-        path = code.co_filename
-        if not is_library(path):
+    for code, instruction in frames(eqn):
+        whose = _whose(code.co_filename)
+        if whose == "library":
+            if library and inner is None and code.co_filename.startswith(library):
+                inner = code, instruction
+        elif whose == "user":
             return _piece_of(code, instruction)
-        if inner is None and at and at.library and path.startswith(at.library):
-            inner = code, instruction
+        elif whose == "ours":
+            break
     return _piece_of(*inner) if inner else None
 
 
@@ -151,10 +155,21 @@ def _frames(eqn: Any) -> Iterator[tuple[types.CodeType, int]]:
     The innermost is the first, and each has its instruction.
     """
     for code, instruction in frames(eqn):
-        if code.co_filename.startswith(HERE):
+        whose = _whose(code.co_filename)
+        if whose == "ours":
             return
-        if not code.co_filename.startswith("<frozen"):
+        if whose != "python":
             yield code, instruction
+
+
+@functools.cache
+def _whose(path: str) -> Literal["ours", "python", "library", "user"]:
+    """Say whose a source file is; every frame of every equation is asked for it."""
+    if path.startswith(HERE):
+        return "ours"
+    if path.startswith("<frozen"):
+        return "python"
+    return "library" if is_library(path) else "user"
 
 
 @functools.cache

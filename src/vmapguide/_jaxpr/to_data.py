@@ -43,6 +43,9 @@ _REPEATS_OUTPUT = {"shape", "new_sizes", "dtype", "index_dtype", "preferred_elem
 # Primitives that call a function once. Loops and branches are never folded away.
 _CALLS = {"jit", "custom_jvp_call", "custom_vjp_call"}
 
+# What Python itself prints as it is to be read.
+_PLAIN = frozenset({bool, int, float, complex, type(None)})
+
 # An argument's own name is used in the listing if it is short and reads as one word.
 _READABLE_NAME = re.compile(r"[\w.\[\]'\"]{1,24}")
 
@@ -52,6 +55,7 @@ def read(
     captured: Mapping[int, str] | None = None,
     arguments: Sequence[str | None] | None = None,
     shapes: Mapping[jec.Var, tuple[int | str, ...]] | None = None,
+    names: Mapping[jec.Var, str] | None = None,
 ) -> Reading:
     """Read a jaxpr into plain data.
 
@@ -60,6 +64,7 @@ def read(
         captured: what the user calls each captured array, by the array's `id`.
         arguments: the arguments' names; by default those of the traced function's parameters.
         shapes: shapes to show for some variables instead of their own, with named axes.
+        names: what to call some variables.
 
     Returns:
         The program. Arguments, and constants in `captured`, keep their names; all else is lettered
@@ -68,7 +73,7 @@ def read(
     """
     if arguments is None:
         arguments = argument_names(jaxpr)
-    return Reading(jaxpr, captured or {}, arguments, shapes or {})
+    return Reading(jaxpr, captured or {}, arguments, shapes or {}, names or {})
 
 
 class Reading:
@@ -77,6 +82,7 @@ class Reading:
     Attributes:
         program: the jaxpr as plain data.
         equations: the plain data of every equation, by the equation's `id`.
+        names: what the variables are called.
     """
 
     def __init__(
@@ -85,24 +91,27 @@ class Reading:
         captured: Mapping[int, str],
         arguments: Sequence[str | None],
         shapes: Mapping[jec.Var, tuple[int | str, ...]],
+        names: Mapping[jec.Var, str],
     ) -> None:
         """Read a jaxpr; see `read`."""
         self.equations: dict[int, Equation] = {}
         self._shapes = shapes
-        self._names: dict[jec.Var, str] = {}
+        self.names: dict[jec.Var, str] = dict(names)
         self._variables: dict[jec.Var, Variable] = {}
+        self._types: dict[tuple[Any, Any], Type] = {}
         self._programs: dict[int, Program] = {}
         # One name is one array, wherever it is used.
         taken: set[str] = set()
         for var, name in zip(opened(jaxpr).invars, arguments, strict=False):
             if name and _READABLE_NAME.fullmatch(name) and name not in taken:
-                self._names[var] = name
+                self.names[var] = name
                 taken.add(name)
         self._captured: dict[int, str] = {}
         for key, name in captured.items():
             if name not in taken and _READABLE_NAME.fullmatch(name):
                 self._captured[key] = name
                 taken.add(name)
+        taken |= {*names.values()}
         self._fresh = (name for name in _letters() if name not in taken)
         self.program = self._program(jaxpr)
 
@@ -111,7 +120,7 @@ class Reading:
         if id(jaxpr) not in self._programs:
             for var, value in zip(jaxpr.constvars, consts_of(closed), strict=False):
                 if id(value) in self._captured:
-                    self._names[var] = self._captured[id(value)]
+                    self.names[var] = self._captured[id(value)]
             # All variables of a level are lettered before those of the levels below it, so that
             # folding a call away leaves no gap in the letters.
             constants = tuple(map(self._variable, jaxpr.constvars))
@@ -151,16 +160,20 @@ class Reading:
         if isinstance(var, jec.DropVar):
             return Variable("_", self._type(var))
         if var not in self._variables:
-            if var not in self._names:
-                self._names[var] = next(self._fresh)
-            self._variables[var] = Variable(self._names[var], self._type(var))
+            if var not in self.names:
+                self.names[var] = next(self._fresh)
+            self._variables[var] = Variable(self.names[var], self._type(var))
         return self._variables[var]
 
     def _type(self, var: jec.Var) -> Type:
-        kind = type_of(var.aval)
-        if var in self._shapes and kind.shape is not None:
-            return dataclasses.replace(kind, shape=self._shapes[var])
-        return kind
+        # There are far fewer types than variables.
+        key = var.aval, self._shapes.get(var)
+        if key not in self._types:
+            kind = type_of(var.aval)
+            if key[1] is not None and kind.shape is not None:
+                kind = dataclasses.replace(kind, shape=key[1])
+            self._types[key] = kind
+        return self._types[key]
 
     def _atom(self, atom: jec.Var | jec.Literal) -> Variable | Literal:
         if not isinstance(atom, jec.Literal):
@@ -202,6 +215,8 @@ def _params(eqn: jec.JaxprEqn) -> Mapping[str, Any]:
     if eqn.primitive.name in _CALLS and "name" not in params:
         # custom_jvp_call and custom_vjp_call leave it to their jaxpr to know the name.
         params["name"] = function_of(nested(eqn)[0])[0]
+    if len(params) < 2:  # noqa: PLR2004 - there is nothing to sort.
+        return params
     programs = {name for name, value in params.items() if [*jaxprs_in(value)]}
     return dict(sorted(params.items(), key=lambda p: (p[0] != "name", p[0] in programs)))
 
@@ -264,6 +279,8 @@ def _jit_defaults() -> Mapping[str, Any]:
 
 def _text(value: Any) -> str:  # noqa: C901, PLR0911 - one case for each kind of value.
     """Return a parameter as text: NumPy scalars as numbers, dtypes and functions by name."""
+    if type(value) in _PLAIN:
+        return str(value)  # As are most of them.
     match value:
         case np.generic():
             return _text(value.item())

@@ -15,8 +15,16 @@ import jax.extend.core as jec
 from vmapguide._jaxpr.compat import AnyJaxpr, opened, with_equations
 
 
-# Types of parameters that hold no jaxpr.
-_WITHOUT = frozenset({bool, int, float, str, type(None)})
+class _MayHold(dict[type, bool]):
+    """Whether a parameter of a type can hold a jaxpr, found once for each type."""
+
+    def __missing__(self, kind: type) -> bool:
+        """Find it."""
+        self[kind] = issubclass(kind, (jec.Jaxpr, jec.ClosedJaxpr, tuple, list))
+        return self[kind]
+
+
+_MAY_HOLD = _MayHold()
 
 # An equation of a program: the number of its jaxpr in the order of `walk`, its place in it.
 Place = tuple[int, int]
@@ -28,19 +36,18 @@ def jaxprs_in(value: Any) -> Iterator[jec.Jaxpr | jec.ClosedJaxpr]:
         yield value
     elif isinstance(value, (tuple, list)):
         for entry in value:
-            if type(entry) not in _WITHOUT:
+            if _MAY_HOLD[type(entry)]:
                 yield from jaxprs_in(entry)
 
 
 def nested(eqn: jec.JaxprEqn) -> list[jec.Jaxpr]:
     """Return the jaxprs in an equation's parameters, opened."""
     # Asked of every equation, again and again: most have parameters that can hold none.
-    return [
-        opened(jaxpr)
-        for value in eqn.params.values()
-        if type(value) not in _WITHOUT
-        for jaxpr in jaxprs_in(value)
-    ]
+    found: list[jec.Jaxpr] = []
+    for value in eqn.params.values():
+        if _MAY_HOLD[type(value)]:
+            found += map(opened, jaxprs_in(value))
+    return found
 
 
 def count_primitives(jaxpr: jec.Jaxpr | jec.ClosedJaxpr) -> dict[str, int]:
@@ -96,7 +103,7 @@ def rebuild(
         if id(inner) not in done:
             eqns = [
                 eqn.replace(params={k: _map_jaxprs(visit, v) for k, v in eqn.params.items()})
-                if any(True for _ in nested(eqn))
+                if nested(eqn)
                 else eqn
                 for eqn in inner.eqns
             ]

@@ -6,7 +6,6 @@ array of NumPy's; because both sides get copies, the caller's own arguments stay
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import functools
 import itertools
@@ -46,9 +45,7 @@ class Arguments:
     @property
     def _with_leading_axes(self) -> Call:
         """The call, but for where the batch axes of its results are."""
-        call = copy.copy(self.call)
-        call.vmap = dataclasses.replace(call.vmap, out_axes=0)
-        return call
+        return dataclasses.replace(self.call, vmap=dataclasses.replace(self.call.vmap, out_axes=0))
 
     def whole(self) -> tuple[Any, Any]:
         """Return the arguments of the whole batch, copied."""
@@ -111,7 +108,7 @@ class Arguments:
         self._check_leaves()
         call.batched_jaxpr(note)
         if tree == call.tree:
-            return tree, call.leaves, [*(call.axes or ())]
+            return tree, [*call.leaves], [*(call.axes or ())]
         rest: list[Any] = []
 
         def mapped(*args: Any, **kwargs: Any) -> list[Any]:
@@ -119,7 +116,7 @@ class Arguments:
             rest.extend(None if isinstance(leaf, jax.core.Tracer) else leaf for leaf in leaves)
             return [leaf for leaf in leaves if isinstance(leaf, jax.core.Tracer)]
 
-        args, kwargs = jax.tree.unflatten(call.tree, call.leaves)
+        args, kwargs = call.arguments
         batches = iter(jax.vmap(mapped, call.vmap.in_axes)(*args, **kwargs))
         leaves = [next(batches) if leaf is None else leaf for leaf in rest]
         return tree, leaves, [0 if leaf is None else None for leaf in rest]

@@ -47,7 +47,7 @@ def _traced_alone(evidence: Evidence) -> jec.ClosedJaxpr:
     call = evidence.sides.call
     size = None if call.vmap.axis_size is None else 1
     vmap = dataclasses.replace(call.vmap, axis_size=size)
-    return trace(Call(call.f, vmap, *evidence.sides.arguments.batch_of_one(0))).per_example
+    return trace(Call.of(call.f, vmap, *evidence.sides.arguments.batch_of_one(0))).per_example
 
 
 def _collectives(known: Trace, whole: AnyJaxpr, leaf: int, axis_name: Any) -> list[Reason]:

@@ -54,7 +54,7 @@ def find(evidence: Evidence) -> tuple[Reason, ...]:
 def _traced(sides: Sides) -> Trace | None:
     """Return what is known of a call; None if the function needs the values of its arguments."""
     with contextlib.suppress(Exception):
-        return trace(Call(sides.call.f, sides.call.vmap, *sides.arguments.whole()))
+        return trace(Call.of(sides.call.f, sides.call.vmap, *sides.arguments.whole()))
     return None
 
 

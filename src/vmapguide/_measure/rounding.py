@@ -88,7 +88,7 @@ def rounding(evidence: Evidence) -> Found:
     call = evidence.sides.call
     with jax.enable_x64(True):
         args, kwargs = jax.tree.map(_widened, evidence.sides.arguments.whole())
-        wide = Sides(Call(call.f, call.vmap, args, kwargs), *evidence.sides.tolerances)
+        wide = Sides(Call.of(call.f, call.vmap, args, kwargs), *evidence.sides.tolerances)
         after = _differences_of(wide, call.f, evidence)
     if not _shrinks(after, before, _SHRINKS):
         return Found()

@@ -1,4 +1,4 @@
-"""Say in words how results compare."""
+"""Say in words how results compare: `summary` for all leaves, `describe` for one."""
 
 from __future__ import annotations
 

@@ -1,18 +1,18 @@
-"""Drawing one array: its name, and a grid of cells with its axes labelled.
+"""Draw one array: its name, and a grid of cells with its axes labelled.
 
-Pure functions of plain data. `_svg` puts what is drawn here side by side. A long axis is its first
+Start with `leaf`. `diagram` puts what is drawn here side by side. A long axis is its first
 cells, dots and its last cell; axes before the last two are sheets, one behind the other. The axes
 that are mapped keep their places: rows for the last but one, columns for the last.
 """
 
 from __future__ import annotations
 
-import html
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from vmapguide._data import Type
+from vmapguide._show.markup import Markup, joined, tag
 
 
 # Sizes in pixels. A character of the monospaced and of the other font is about so wide.
@@ -44,7 +44,7 @@ class Drawing:
     middle: float
     edge: float
     above: float
-    svg: str
+    svg: Markup
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,9 @@ def leaf(name: str, kind: Type, sizes: Mapping[str, int]) -> Drawing:
     shown = name if len(name) <= LONGEST else f"…{name[1 - LONGEST :]}"
     length = len(str(kind))
     broken = len(shown) + length > _ONE_LINE
-    place = f'x="0" dy="{LINE - 1}"' if broken else 'dx="8"'
-    label = (
-        f'<text x="0" y="12" class="vg-d-name">{html.escape(shown)}'
-        f'<tspan class="vg-d-type" {place}>{_type_spans(kind)}</tspan></text>'
-    )
+    place = {"x": 0, "dy": LINE - 1} if broken else {"dx": 8}
+    spans = tag("tspan", *_type_spans(kind), class_="vg-d-type", **place)
+    label = tag("text", shown, spans, x=0, y=12, class_="vg-d-name")
     # Lower than the words at its line, whose place is beside the array and not beside this.
     down = LINE * (1 + broken) + 10
     above = (max(len(shown), length) if broken else len(shown) + length + 1) * MONO
@@ -91,7 +89,7 @@ def leaf(name: str, kind: Type, sizes: Mapping[str, int]) -> Drawing:
         middle=drawn.middle + down,
         edge=drawn.edge,
         above=max(drawn.above, above),
-        svg=label + at(0, down, drawn.svg),
+        svg=joined([label, at(0, down, drawn.svg)]),
     )
 
 
@@ -108,15 +106,14 @@ def _block(kind: Type, sizes: Mapping[str, int]) -> Drawing:
     return _labelled(columns, rows, behind, len(kind.shape or ()))
 
 
-def words(x: float, y: float, said: str, style: str, anchor: str = "") -> str:
-    """Return a text, escaped."""
-    where = f' text-anchor="{anchor}"' if anchor else ""
-    return f'<text x="{x:g}" y="{y:g}" class="{style}"{where}>{html.escape(said)}</text>'
+def words(x: float, y: float, said: str, style: str, anchor: str | None = None) -> Markup:
+    """Return a text at a place."""
+    return tag("text", said, x=x, y=y, class_=style, text_anchor=anchor)
 
 
-def at(x: float, y: float, svg: str) -> str:
+def at(x: float, y: float, svg: Markup) -> Markup:
     """Return a piece of SVG moved to a place."""
-    return f'<g transform="translate({x:g} {y:g})">{svg}</g>' if svg else ""
+    return tag("g", svg, transform=f"translate({x:g} {y:g})") if svg else svg
 
 
 def axis_style(letter: str) -> str:
@@ -124,18 +121,17 @@ def axis_style(letter: str) -> str:
     return f"vg-d-note vg-d-{letter}" if letter else "vg-d-note"
 
 
-def _type_spans(kind: Type) -> str:
-    """Return a type with its named axes in their colours."""
+def _type_spans(kind: Type) -> Iterator[str]:
+    """Yield the pieces of a type, its named axes in their colours."""
     if kind.shape is None:
-        return html.escape(str(kind))
+        yield str(kind)
+        return
     before, _, _ = str(kind).partition("[")
-    sizes = [
-        f'<tspan class="{axis_style(size)}">{html.escape(size)}</tspan>'
-        if isinstance(size, str)
-        else str(size)
-        for size in kind.shape
-    ]
-    return f"{html.escape(before)}[{','.join(sizes)}]{html.escape(kind.suffix)}"
+    yield f"{before}["
+    for i, size in enumerate(kind.shape):
+        yield "," * bool(i)
+        yield tag("tspan", size, class_=axis_style(size)) if isinstance(size, str) else str(size)
+    yield f"]{kind.suffix}"
 
 
 def _axis(size: int | str, sizes: Mapping[str, int]) -> _Axis:
@@ -155,7 +151,7 @@ def _labelled(columns: _Axis, rows: _Axis, behind: list[_Axis], rank: int) -> Dr
     sheets = [*_sheets(behind)]
     depth = max((shift for shift, _ in sheets), default=0)
     y = depth + (LINE + 2 if behind else 0)
-    parts = [at(0, y, "".join(_drawn(columns, rows, sheets)))]
+    parts = [at(0, y, joined(_drawn(columns, rows, sheets)))]
     left, width, height, above = 0.0, columns.length + depth, y + rows.length, 0.0
     if behind:
         parts.append(_label_behind(behind, depth, y))
@@ -169,42 +165,42 @@ def _labelled(columns: _Axis, rows: _Axis, behind: list[_Axis], rank: int) -> Dr
         height += LINE + (3 if columns.letter else 0)
     middle = y + rows.length / 2
     edge = columns.length + depth
-    return Drawing(left, width, height, middle, edge, above, "".join(parts))
+    return Drawing(left, width, height, middle, edge, above, joined(parts))
 
 
-def _label_rows(axis: _Axis, y: float) -> str:
+def _label_rows(axis: _Axis, y: float) -> Markup:
     """Write what the rows are called to their left; mapped ones have a bracket."""
     bracket = f"M-4 {y:g}h-4v{axis.length:g}h4" if axis.letter else ""
     x = -12 if axis.letter else -7
     label = words(x, y + axis.length / 2 + 4, axis.label, axis_style(axis.letter), "end")
-    return _bracket(axis, bracket) + label
+    return joined([_bracket(axis, bracket), label])
 
 
-def _label_columns(axis: _Axis, y: float) -> str:
+def _label_columns(axis: _Axis, y: float) -> Markup:
     """Write what the columns are called below them; mapped ones have a bracket."""
     bracket = f"M0 {y + 4:g}v4h{axis.length:g}v-4" if axis.letter else ""
     y += 20 if axis.letter else 15
     style = axis_style(axis.letter)
     # A label wider than its axis would hang over the names of the rows.
     if len(axis.label) * SANS > axis.length:
-        return _bracket(axis, bracket) + words(0, y, axis.label, style)
-    return _bracket(axis, bracket) + words(axis.length / 2, y, axis.label, style, "middle")
+        return joined([_bracket(axis, bracket), words(0, y, axis.label, style)])
+    label = words(axis.length / 2, y, axis.label, style, "middle")
+    return joined([_bracket(axis, bracket), label])
 
 
-def _label_behind(axes: list[_Axis], depth: float, y: float) -> str:
+def _label_behind(axes: list[_Axis], depth: float, y: float) -> Markup:
     """Write what the sheets are called above them: they are as many as all the axes together."""
     mapped = next((axis for axis in axes if axis.letter), axes[0])
     bracket = f"M-1 {y - 1:g}l-3 -3l{depth:g} -{depth:g}l3 3" if mapped.letter and depth else ""
-    names = " × ".join(  # noqa: RUF001 - a multiplication.
-        f'<tspan class="{axis_style(axis.letter)}">{html.escape(axis.label)}</tspan>'
-        for axis in axes
-    )
-    label = f'<text x="{depth + 4:g}" y="{y - depth - 6:g}" class="vg-d-note">{names}</text>'
-    return _bracket(mapped, bracket) + label
+    names = [tag("tspan", axis.label, class_=axis_style(axis.letter)) for axis in axes]
+    times = [" × "] * (len(names) - 1) + [""]
+    pieces = itertools.chain(*zip(names, times, strict=True))
+    label = tag("text", *pieces, x=depth + 4, y=y - depth - 6, class_="vg-d-note")
+    return joined([_bracket(mapped, bracket), label])
 
 
-def _bracket(axis: _Axis, line: str) -> str:
-    return f'<path class="vg-d-bracket vg-d-{axis.letter}" d="{line}"/>' if line else ""
+def _bracket(axis: _Axis, line: str) -> Markup:
+    return tag("path", class_=f"vg-d-bracket vg-d-{axis.letter}", d=line) if line else Markup()
 
 
 # -- Sheets and their cells ----------------------------------------------------
@@ -226,7 +222,7 @@ def _sheets(behind: list[_Axis]) -> Iterator[tuple[float, _First]]:
         yield shift, {a.letter: i == 0 for a, i in zip(behind, index, strict=True) if a.letter}
 
 
-def _drawn(columns: _Axis, rows: _Axis, sheets: list[tuple[float, _First]]) -> Iterator[str]:
+def _drawn(columns: _Axis, rows: _Axis, sheets: list[tuple[float, _First]]) -> Iterator[Markup]:
     """Yield the sheets from the last to the front one, which alone has its cells drawn."""
     for shift, first in reversed(sheets[1:]):
         strips = itertools.product(enumerate(rows.strips), enumerate(columns.strips))
@@ -237,12 +233,12 @@ def _drawn(columns: _Axis, rows: _Axis, sheets: list[tuple[float, _First]]) -> I
         )
     if len(sheets) > 1:
         # Between the cells of the front sheet the others must not show.
-        yield f'<path class="vg-d-under" d="M0 0h{columns.length:g}v{rows.length:g}H0z"/>'
+        yield tag("path", class_="vg-d-under", d=f"M0 0h{columns.length:g}v{rows.length:g}H0z")
     _, first = sheets[0]
     yield from _cells(columns, rows, first)
 
 
-def _cells(columns: _Axis, rows: _Axis, first: _First) -> Iterator[str]:
+def _cells(columns: _Axis, rows: _Axis, first: _First) -> Iterator[Markup]:
     """Yield the cells of the front sheet; dots where some are left out."""
     yield from _paths(
         (
@@ -253,7 +249,7 @@ def _cells(columns: _Axis, rows: _Axis, first: _First) -> Iterator[str]:
         for i, x in enumerate(columns.cells)
     )
     if not rows.cells or not columns.cells:
-        yield f'<path class="vg-d-none" d="M0 0h{columns.length:g}v{rows.length:g}H0z"/>'
+        yield tag("path", class_="vg-d-none", d=f"M0 0h{columns.length:g}v{rows.length:g}H0z")
     if columns.dots is not None:
         y = _halfway(rows)
         yield _dots([(columns.dots + shift, y) for shift in (-4, 0, 4)])
@@ -267,9 +263,8 @@ def _halfway(axis: _Axis) -> float:
     return (axis.length if axis.dots is None else axis.cells[_FIRST - 1] + _CELL) / 2
 
 
-def _dots(places: Iterable[tuple[float, float]]) -> str:
-    circles = "".join(f'<circle cx="{x:g}" cy="{y:g}" r="1.2"/>' for x, y in places)
-    return f'<g class="vg-d-dots">{circles}</g>'
+def _dots(places: Iterable[tuple[float, float]]) -> Markup:
+    return tag("g", *(tag("circle", cx=x, cy=y, r=1.2) for x, y in places), class_="vg-d-dots")
 
 
 def _at_first(axis: _Axis, i: int) -> _First:
@@ -292,10 +287,10 @@ def _style(first: _First) -> str:
     return f"vg-d-cell vg-d-{taken[-1]} {kind}"
 
 
-def _paths(cells: Iterable[tuple[str, str]]) -> Iterator[str]:
+def _paths(cells: Iterable[tuple[str, str]]) -> Iterator[Markup]:
     """Yield one path for each style; the filled ones last, so that their outlines are on top."""
     paths: dict[str, list[str]] = {}
     for style, cell in cells:
         paths.setdefault(style, []).append(cell)
     for style in sorted(paths, key=lambda style: ("first" in style, "part" in style)):
-        yield f'<path class="{style}" d="{"".join(paths[style])}"/>'
+        yield tag("path", class_=style, d="".join(paths[style]))

@@ -13,7 +13,7 @@ from typing import Any
 from vmapguide._show.report import Report, Row, Table
 
 
-_NOT_RUN = "–"  # noqa: RUF001 - a dash.
+_NOT_RUN = "–"
 _UNSURE = "≈"
 
 

@@ -1,6 +1,6 @@
-"""The view of a comparison: three answers, and the programs side by side.
+"""The report of a comparison: three answers, and the programs side by side.
 
-Pure functions of plain data; `report` prints what is made here.
+Start with `comparison_report`, which takes a `Pairing` for each pair of functions.
 """
 
 from __future__ import annotations
@@ -138,7 +138,8 @@ def _table(pairing: Pairing) -> Table:
         every = [*run]
         if is_equal and len(every) > 2 * _KEPT + 1:
             hidden = f"… {len(every) - 2 * _KEPT} more, the same on both sides"
-            every[_KEPT:-_KEPT] = [Row((hidden, "=", ""), faded=True)]
+            folded = tuple(every[_KEPT:-_KEPT])
+            every[_KEPT:-_KEPT] = [Row((hidden, "=", ""), faded=True, folded=folded)]
         shown += every
     return Table((pairing.names[0], "", pairing.names[1]), tuple(shown))
 

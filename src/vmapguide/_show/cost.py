@@ -1,6 +1,6 @@
-"""The view of a cost: what each of the user's lines costs, and the totals beside XLA's.
+"""The report of a cost: what each of the user's lines costs, and the totals beside XLA's.
 
-Pure functions of plain data, like `_report`, which prints what is made here.
+Start with `cost_report`, which takes a `CostView`. `sentence` says why the two counts differ.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def _totals_table(view: CostView) -> Table:
     xla = view.xla
 
     def row(name: str, ours: str, theirs: int | None, *, is_bytes: bool = True) -> Row:
-        shown = "–" if theirs is None else _bytes(theirs) if is_bytes else f"{theirs:,}"  # noqa: RUF001
+        shown = "–" if theirs is None else _bytes(theirs) if is_bytes else f"{theirs:,}"
         return Row((name, ours, shown))
 
     def number(field: str, shown: Callable[[int], str] = "{:,}".format) -> str:

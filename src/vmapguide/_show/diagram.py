@@ -1,14 +1,14 @@
-"""Drawing a vmapped function: arrays in, one example's function, arrays out; and saying it.
+"""Draw a vmapped function: arrays in, the function of one example, arrays out.
 
-Pure functions of plain data, like `_render`; arrays are drawn by `_blocks`. A picture is laid out
-twice: from left to right, and from top to bottom for a narrow page. The stylesheet shows one of
-them and has the colours; all they say is also said by a letter, a bracket or a word.
+Start with `diagram_html`, `diagram_svg` and `diagram_text`, which take a `Picture`; `array_drawing`
+draws an array. A picture is laid out twice: from left to right, and from top to bottom for a narrow
+page. The stylesheet shows one of them and has the colours; all they say is also said by a letter, a
+bracket or a word.
 """
 
 from __future__ import annotations
 
 import hashlib
-import html as escape
 import itertools
 import re
 import statistics
@@ -27,6 +27,7 @@ from vmapguide._show.array_drawing import (
     leaf,
     words,
 )
+from vmapguide._show.markup import Markup, joined, scrolling, tag
 
 
 # Sizes in pixels: around the picture, between rows, of a function's card, between stacked cards,
@@ -119,29 +120,25 @@ class _Layout:
 
     width: float
     height: float
-    svg: str
+    svg: Markup
 
 
-def diagram_html(picture: Picture) -> str:
+def diagram_html(picture: Picture) -> Markup:
     """Draw a picture as an element of a page that has the stylesheet."""
-    label = escape.escape(f"diagram of vmap({picture.name})")
     wide, tall = _across(picture), _down(picture)
     # The stylesheet hides either by the width of the page, unless there is but one.
     drawn = _element(picture, tall, "vg-d-only")
     if wide.width <= _WIDEST:
-        drawn = _element(picture, wide, "vg-d-wide") + _element(picture, tall, "vg-d-tall")
-    return (
-        f'<div class="vg vg-diagram"><div class="vg-scroll" tabindex="0" role="group" '
-        f'aria-label="{label}">{drawn}</div></div>'
-    )
+        drawn = joined([_element(picture, wide, "vg-d-wide"), _element(picture, tall, "vg-d-tall")])
+    label = f"diagram of vmap({picture.name})"
+    return tag("div", scrolling(drawn, label=label), class_="vg vg-diagram")
 
 
 def diagram_svg(picture: Picture, stylesheet: str) -> str:
     """Draw a picture as a file that has its own colours, light or dark as its reader's system."""
-    svg = _element(picture, _across(picture), "vg-diagram")
-    start = svg.index(">") + 1
-    opening = svg[:start].replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
-    return f"{opening}<style>{_own_style(stylesheet)}</style>{svg[start:]}"
+    style = tag("style", Markup(_own_style(stylesheet)))
+    namespace = "http://www.w3.org/2000/svg"
+    return str(_element(picture, _across(picture), "vg-diagram", style, xmlns=namespace))
 
 
 def _own_style(stylesheet: str) -> str:
@@ -161,16 +158,26 @@ def _own_style(stylesheet: str) -> str:
     return f"{settled(1)}@media (prefers-color-scheme: dark) {{\n{settled(2)}}}\n"
 
 
-def _element(picture: Picture, layout: _Layout, style: str) -> str:
-    title = escape.escape(f"vmap({picture.name})  {picture.call}")
-    desc = escape.escape(description(picture))
+def _element(
+    picture: Picture, layout: _Layout, class_: str, *first: Markup, xmlns: str | None = None
+) -> Markup:
+    """Return a drawn picture as an element, with what it shows in words."""
+    title, said = f"vmap({picture.name})  {picture.call}", description(picture)
     # Two diagrams on a page need ids of their own; the same diagram has the same in every build.
-    key = "vg" + hashlib.sha256((title + desc + layout.svg).encode()).hexdigest()[:10]
-    size = f"{layout.width:.0f} {layout.height:.0f}"
-    return (
-        f'<svg class="{style}" role="img" aria-labelledby="{key}t {key}d" viewBox="0 0 {size}" '
-        f'width="{layout.width:.0f}" height="{layout.height:.0f}">'
-        f'<title id="{key}t">{title}</title><desc id="{key}d">{desc}</desc>{layout.svg}</svg>'
+    key = "vg" + hashlib.sha256((title + said + layout.svg).encode()).hexdigest()[:10]
+    return tag(
+        "svg",
+        *first,
+        tag("title", title, id=f"{key}t"),
+        tag("desc", said, id=f"{key}d"),
+        layout.svg,
+        xmlns=xmlns,
+        class_=class_,
+        role="img",
+        aria_labelledby=f"{key}t {key}d",
+        viewBox=f"0 0 {layout.width:.0f} {layout.height:.0f}",
+        width=f"{layout.width:.0f}",
+        height=f"{layout.height:.0f}",
     )
 
 
@@ -200,7 +207,7 @@ def _across(picture: Picture) -> _Layout:
     parts += made.drawn(x_made, y_made, x_out + _SPACE)
     below = max(taken.height - taken.middle, made.height - made.middle, box.bottom)
     width = x_made + max(made.width, made.above) + _MARGIN
-    return _Layout(width, middle + below + _MARGIN, "".join(parts))
+    return _Layout(width, middle + below + _MARGIN, joined(parts))
 
 
 def _down(picture: Picture) -> _Layout:
@@ -233,7 +240,7 @@ def _down(picture: Picture) -> _Layout:
     parts += [_head(*end, "l-8 -4v8z") for end in ends]
     parts += taken.drawn(x_taken, _MARGIN, x_taken + taken.width + _SPACE)
     parts += made.drawn(x_made, y_made, _MARGIN + _SPACE)
-    return _Layout(width, y_made + made.height + _MARGIN, "".join(parts))
+    return _Layout(width, y_made + made.height + _MARGIN, joined(parts))
 
 
 # -- Columns of arrays ---------------------------------------------------------
@@ -288,14 +295,15 @@ class _Column:
         for row, line in zip(self.rows, self.lines, strict=False):
             yield row, y + line
 
-    def drawn(self, x: float, y: float, x_words: float) -> Iterator[str]:
+    def drawn(self, x: float, y: float, x_words: float) -> Iterator[Markup]:
         """Yield the arrays at a place, and the words at their lines at theirs."""
         for top, row in zip(self.tops, self.rows, strict=False):
             yield at(x, y + top, row.svg)
         for line, (above, below) in zip(self.lines, self.said, strict=True):
             yield words(x_words, y + line - 6, above, "vg-d-note")
             style = "vg-d-type" if "[" in below else "vg-d-note"
-            yield words(x_words, y + line + 15, below, style) if below else ""
+            if below:
+                yield words(x_words, y + line + 15, below, style)
 
 
 def _columns(picture: Picture) -> tuple[_Column, _Column]:
@@ -335,7 +343,7 @@ class _Box:
     card: float
     face: float
     high: float
-    svg: str
+    svg: Markup
 
 
 def _box(picture: Picture, reach: tuple[float, float], room: float) -> _Box:
@@ -366,7 +374,7 @@ def _box(picture: Picture, reach: tuple[float, float], room: float) -> _Box:
         frame = _rectangle(left, top, right, bottom, f"vg-d-frame vg-d-{letter}")
         name = words(left + _SPACE, top + 16, label, axis_style(letter))
         parts = [frame, name, *behind, *parts]
-    return _Box(right - left, top, bottom, -left, face, high, at(-left, 0, "".join(parts)))
+    return _Box(right - left, top, bottom, -left, face, high, at(-left, 0, joined(parts)))
 
 
 def _behind(sizes: list[int]) -> int:
@@ -378,16 +386,14 @@ def _frame_label(picture: Picture, letter: str) -> str:
     return f"vmap {letter} = {picture.sizes[letter]:,}"
 
 
-def _rectangle(left: float, top: float, right: float, bottom: float, style: str) -> str:
-    return (
-        f'<rect x="{left:g}" y="{top:g}" width="{right - left:g}" height="{bottom - top:g}" '
-        f'rx="5" class="{style}"/>'
-    )
+def _rectangle(left: float, top: float, right: float, bottom: float, style: str) -> Markup:
+    sizes = {"x": left, "y": top, "width": right - left, "height": bottom - top}
+    return tag("rect", **sizes, rx=5, class_=style)
 
 
-def _lines(routes: Iterable[tuple[_Point, ...]]) -> str:
+def _lines(routes: Iterable[tuple[_Point, ...]]) -> Markup:
     """Draw lines along points: one path, so that where they run together they are one line."""
-    return f'<path class="vg-d-line" d="{"".join(itertools.starmap(_route, routes))}"/>'
+    return tag("path", class_="vg-d-line", d="".join(itertools.starmap(_route, routes)))
 
 
 def _route(*points: _Point) -> str:
@@ -402,6 +408,6 @@ def _route(*points: _Point) -> str:
     return path + "L{:g} {:g}".format(*points[-1])
 
 
-def _head(x: float, y: float, sides: str) -> str:
+def _head(x: float, y: float, sides: str) -> Markup:
     """Draw the head of an arrow whose tip is at a place."""
-    return f'<path class="vg-d-head" d="M{x:g} {y:g}{sides}"/>'
+    return tag("path", class_="vg-d-head", d=f"M{x:g} {y:g}{sides}")

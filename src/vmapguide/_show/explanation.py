@@ -1,8 +1,8 @@
 """What is shown of an explanation: your code, one example, the whole batch.
 
-Pure functions of plain data. Here rows are put together by the line that made them, what has no
-room is folded away, and notes are made; `_summary` says it in words, and `_view_text` and
-`_view_html` print it all.
+Start with `groups`, which puts the rows together by the line that made them and folds away what has
+no room, and `made`, which says what became of a row. `explanation_summary` says it in words, and
+`explanation_text` and `explanation_html` print it all.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from itertools import groupby
 from vmapguide._data import Equation, Literal, Program, Source, Type, Variable
 from vmapguide._show.tokens import Token, type_tokens
 
+
+# What stands above the columns.
+HEADINGS = ("your code", "one example", "the whole batch")
 
 # Of a line of the user's are folded: more equations inside library code than this, and what comes
 # after so many equations.
@@ -240,7 +243,7 @@ def _types(
     tokens: list[Token] = []
     for i, kind in enumerate(types):
         tokens += [Token(", ")] * bool(i)
-        tokens += [Token(kind.text, "value")] if isinstance(kind, Literal) else type_tokens(kind)
+        tokens += (Token(kind.text, "value"),) if isinstance(kind, Literal) else type_tokens(kind)
     return [Token("("), *tokens, Token(")")] if brackets and len(types) > 1 else tokens
 
 

@@ -1,4 +1,7 @@
-"""What an explanation says in sentences: how many equations became how many, and at what cost."""
+"""An explanation in sentences: how many equations became how many, and at what cost.
+
+Start with `summary`. `folded` says what the rows are that a view folds away.
+"""
 
 from __future__ import annotations
 

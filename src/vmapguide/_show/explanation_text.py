@@ -1,4 +1,7 @@
-"""An explanation as text: below each line of code two columns, and notes."""
+"""An explanation as text: below each line of code two columns, and notes.
+
+Start with `explanation_text`; `coloured` adds the colours of a terminal.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,10 @@ from collections.abc import Iterator
 
 from vmapguide._data import Equation
 from vmapguide._show import explanation
-from vmapguide._show.explanation import ExplanationView, Group, Row
+from vmapguide._show.explanation import HEADINGS, ExplanationView, Group, Row
 from vmapguide._show.explanation_summary import folded, summary
 from vmapguide._show.tokens import equation_tokens
+from vmapguide._show.wrap import broken
 
 
 # Equations stand this far in, and columns of text this far apart.
@@ -30,7 +34,8 @@ def explanation_text(view: ExplanationView, width: int, *, fold: bool = True) ->
     widest = max((len(_plain(row.equation)) + 2 * row.depth for row in shown), default=0)
     left = max(min(widest, room // 2), _NARROW)
     printer = _Printer(width, left, max(room - left, _NARROW), fold=fold)
-    lines = [*_header(view, width)]
+    headings = f"{'':{_INDENT}}{HEADINGS[1]:<{left}}{'':{_GAP}}{HEADINGS[2]}"
+    lines = [*_header(view, width), "", HEADINGS[0], headings]
     for group in groups:
         lines += ["", *printer.group(group)]
     lines += ["", *textwrap.wrap(summary(view), width, break_on_hyphens=False)]
@@ -46,7 +51,7 @@ def _header(view: ExplanationView, width: int) -> Iterator[str]:
         yield on_one_line
     else:
         for part in head:
-            yield from _broken(part, width, hang=2)
+            yield from broken(part, width, hang=2)
 
 
 class _Printer:
@@ -71,11 +76,11 @@ class _Printer:
                 continue
             if several and row.source != previous and row.source:
                 first, *rest = row.source.expression.split("\n")
-                yield from _broken(f"  > {first}{' …' if rest else ''}", self.width, hang=6)
+                yield from broken(f"  > {first}{' …' if rest else ''}", self.width, hang=6)
             previous = row.source
             yield from self.columns(row)
         if group.folded:
-            yield from _broken(f"{'':{_INDENT}}({folded(group)})", self.width, hang=_INDENT + 1)
+            yield from broken(f"{'':{_INDENT}}({folded(group)})", self.width, hang=_INDENT + 1)
 
     def fits(self, group: Group) -> bool:
         """Say whether the lines of code have room for what is to be underlined."""
@@ -93,23 +98,23 @@ class _Printer:
             if len(numbered) <= self.width:
                 yield numbered
             else:
-                yield from _broken(numbered, self.width, hang=gutter + indentation + 6)
+                yield from broken(numbered, self.width, hang=gutter + indentation + 6)
             if alone and row[start:end] != row.strip():
                 yield f"{'':>{gutter}}  {' ' * start}{'~' * (end - start)}"
 
     def columns(self, row: Row) -> Iterator[str]:
         """Yield the lines of a row: two columns and the notes, each broken at its own width."""
         indent = min(2 * row.depth, self.left // 2)
-        lefts = _broken(" " * indent + _plain(row.equation), self.left, hang=indent + 2)
+        lefts = broken(" " * indent + _plain(row.equation), self.left, hang=indent + 2)
         rights: list[tuple[str, str]] = []
         parts = explanation.made(row, fold=self.fold)
         label = f"({explanation.folded_label(parts)})" if any(made.folded for made in parts) else ""
         for made in parts:
             if made.folded:
-                rights += [(part, "") for part in _broken(label, self.right, hang=1) if label]
+                rights += [(part, "") for part in broken(label, self.right, hang=1) if label]
                 label = ""
                 continue
-            lines = _broken(_plain(made.equation), self.right, hang=2)
+            lines = broken(_plain(made.equation), self.right, hang=2)
             rights += [(part, made.note if i == 0 else "") for i, part in enumerate(lines)]
         height = max(len(lefts), len(rights))
         lefts += [""] * (height - len(lefts))
@@ -121,38 +126,6 @@ class _Printer:
 
 def _plain(eqn: Equation | None) -> str:
     return "".join(token.text for token in equation_tokens(eqn)) if eqn else ""
-
-
-def _broken(text: str, width: int, hang: int) -> list[str]:
-    """Break a text at its spaces, the indentation kept.
-
-    A word that is longer than a line is broken before its brackets and, if it must be, anywhere.
-    """
-    lines: list[str] = []
-    current = " " * (len(text) - len(text.lstrip()))
-    is_empty = True
-    for word in re.findall(r"\S+\s*", text):
-        for piece in _pieces(word, max(width - hang, 1)):
-            if not is_empty and len(current) + len(piece.rstrip()) > width:
-                lines.append(current.rstrip())
-                current = " " * hang
-            current += piece
-            is_empty = False
-    return [*lines, current.rstrip()]
-
-
-def _pieces(word: str, room: int) -> Iterator[str]:
-    """Yield the pieces of a word, none longer than a line."""
-    if len(word.rstrip()) > room:
-        before, bracket, after = word.partition("[")
-        if before and bracket and len(before) <= room:
-            yield before
-            yield from _pieces(bracket + after, room)
-            return
-    while len(word.rstrip()) > room:
-        yield word[:room]
-        word = word[room:]
-    yield word
 
 
 def coloured(text: str) -> str:

@@ -1,18 +1,26 @@
-"""Reports: what was found, in verdicts, tables and notes; as text and as HTML.
+"""Reports: what was found, in answers, tables and notes; as text and as HTML.
 
-`check`, `compare`, `benchmark` and `cost` say what they found as one of these. Pure functions of
-plain data, like `_render`, whose tokens the cells of a table may hold.
+`check`, `compare`, `benchmark` and `cost` say what they found as a `Report`; `report_text` and
+`report_html` print it.
 """
 
 from __future__ import annotations
 
-import html as escape
-import shutil
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from vmapguide._show.tokens import Token, script_element, style_element, tokens_html
+from vmapguide._show.markup import (
+    Markup,
+    joined,
+    of_tokens,
+    script_element,
+    scrolling,
+    style_element,
+    tag,
+)
+from vmapguide._show.shown import Shown
+from vmapguide._show.tokens import Token
 
 
 # A cell: plain text, or an equation's tokens.
@@ -36,10 +44,11 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table. `faded` rows matter less."""
+    """A row of a table. `faded` rows matter less; `folded` are rows that this one stands for."""
 
     cells: tuple[Cell, ...]
     faded: bool = False
+    folded: tuple[Row, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,10 @@ class Table:
     rows: tuple[Row, ...]
     right: frozenset[int] = frozenset()
     caption: str = ""
+
+    def shown(self, *, fold: bool) -> list[Row]:
+        """Return the rows, or what they stand for."""
+        return [*self.rows] if fold else [r for row in self.rows for r in row.folded or (row,)]
 
 
 @dataclass(frozen=True)
@@ -63,31 +76,26 @@ class Report:
     notes: tuple[str, ...] = ()
 
 
-class Shown:
-    """A result that is shown as a report: as text in a terminal, as HTML in a notebook."""
+class Reported(Shown):
+    """A result that is shown as a report."""
 
     def _as_report(self) -> Report:
         raise NotImplementedError
 
-    def __str__(self) -> str:
-        """Return the report as text, at most as wide as the terminal where it can be."""
-        return report_text(self._as_report(), shutil.get_terminal_size((100, 24)).columns)
+    def _text(self, width: int, *, fold: bool) -> str:
+        return report_text(self._as_report(), width, fold=fold)
 
-    def __repr__(self) -> str:
-        """Return the same as `str`: a result is made to be looked at."""
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        return report_html(self._as_report())
+    def _html(self, *, fold: bool) -> str:
+        return report_html(self._as_report(), fold=fold)
 
 
-def report_text(report: Report, width: int) -> str:
+def report_text(report: Report, width: int, *, fold: bool = True) -> str:
     """Print a report as text, at most `width` characters wide where that is possible."""
     lines = [f"{report.title}   {report.call}".rstrip()]
     if report.verdicts:
         lines += ["", *_verdict_lines(report.verdicts, width)]
     for table in report.tables:
-        lines += ["", *_table_lines(table, width)]
+        lines += ["", *_table_lines(table, width, fold=fold)]
     for note in report.notes:
         lines += ["", *textwrap.wrap(note, width)]
     return "\n".join(line.rstrip() for line in lines)
@@ -103,10 +111,10 @@ def _verdict_lines(verdicts: tuple[Verdict, ...], width: int) -> Iterator[str]:
             yield f"{start if i == 0 else ' ' * len(start)}{line}"
 
 
-def _table_lines(table: Table, width: int) -> Iterator[str]:
+def _table_lines(table: Table, width: int, *, fold: bool) -> Iterator[str]:
     if table.caption:
         yield table.caption
-    rows = [tuple(map(_plain, row.cells)) for row in table.rows]
+    rows = [tuple(map(_plain, row.cells)) for row in table.shown(fold=fold)]
     widths = _widths([table.head, *rows], width - _INDENT)
     for i, row in enumerate((table.head, *rows)):
         if i == 0 and not any(row):
@@ -155,60 +163,62 @@ def _plain(cell: Cell) -> str:
 # -- HTML -------------------------------------------------------------------
 
 
-def report_html(report: Report) -> str:
+def report_html(report: Report, *, fold: bool = True) -> Markup:
     """Print a report as one self-contained HTML element, with its stylesheet and script."""
-    title, call = escape.escape(report.title), escape.escape(report.call)
-    verdicts = "".join(map(_verdict_html, report.verdicts))
-    notes = "".join(f'<p class="vg-foot">{escape.escape(note)}</p>' for note in report.notes)
-    return (
-        f'{style_element()}<div class="vg vg-report">'
-        f'<div class="vg-head"><code>{title}</code> <span class="vg-call">{call}</span></div>'
-        + (f'<ul class="vg-verdicts">{verdicts}</ul>' if verdicts else "")
-        + "".join(_table_html(table, report.title) for table in report.tables)
-        + f"{notes}</div>{script_element()}"
+    head = (tag("code", report.title), " ", tag("span", report.call, class_="vg-call"))
+    whole = tag(
+        "div",
+        tag("div", *head, class_="vg-head"),
+        *(
+            [tag("ul", *map(_verdict, report.verdicts), class_="vg-verdicts")]
+            * bool(report.verdicts)
+        ),
+        *(scrolling(_table(table, fold=fold), label=report.title) for table in report.tables),
+        *(tag("p", note, class_="vg-foot") for note in report.notes),
+        class_="vg vg-report",
+    )
+    return joined([style_element(), whole, script_element()])
+
+
+def _verdict(verdict: Verdict) -> Markup:
+    because = f": {verdict.because}" if verdict.because else ""
+    return tag(
+        "li",
+        tag("span", SIGNS[verdict.answer], class_="vg-sign", aria_hidden="true"),
+        " ",
+        tag("b", verdict.question),
+        " ",
+        tag("span", f"{verdict.answer}{because}"),
+        class_=f"vg-{verdict.answer}",
     )
 
 
-def _verdict_html(verdict: Verdict) -> str:
-    because = f": {escape.escape(verdict.because)}" if verdict.because else ""
-    return (
-        f'<li class="vg-{verdict.answer}"><span class="vg-sign" aria-hidden="true">'
-        f"{SIGNS[verdict.answer]}</span> <b>{escape.escape(verdict.question)}</b> "
-        f"<span>{verdict.answer}{because}</span></li>"
-    )
-
-
-def _table_html(table: Table, label: str) -> str:
+def _table(table: Table, *, fold: bool) -> Markup:
+    style = ["vg-right" if i in table.right else None for i in range(len(table.head))]
     # A header without a text is none.
-    head = "".join(
-        f'<th role="columnheader" scope="col"{_right(table, i)}>{escape.escape(title)}</th>'
+    heads = (
+        tag("th", title, role="columnheader", scope="col", class_=right)
         if title
-        else '<td role="cell"></td>'
-        for i, title in enumerate(table.head)
+        else tag("td", role="cell")
+        for title, right in zip(table.head, style, strict=True)
     )
-    body = "".join(_row_html(row, table) for row in table.rows)
-    caption = f"<caption>{escape.escape(table.caption)}</caption>" if table.caption else ""
-    thead = f'<thead role="rowgroup"><tr role="row">{head}</tr></thead>' if any(table.head) else ""
-    return (
-        f'<div class="vg-scroll" tabindex="0" role="group" aria-label="{escape.escape(label)}">'
-        f'<table role="table">{caption}{thead}<tbody role="rowgroup">{body}</tbody></table></div>'
+    rows = (
+        tag(
+            "tr",
+            *(
+                tag(
+                    "td",
+                    cell if isinstance(cell, str) else of_tokens(cell),
+                    role="cell",
+                    class_=right,
+                )
+                for cell, right in zip(row.cells, style, strict=True)
+            ),
+            role="row",
+            class_="vg-faded" if row.faded else None,
+        )
+        for row in table.shown(fold=fold)
     )
-
-
-def _row_html(row: Row, table: Table) -> str:
-    cells = "".join(
-        f'<td role="cell"{_right(table, i)}>{_cell_html(cell)}</td>'
-        for i, cell in enumerate(row.cells)
-    )
-    faded = ' class="vg-faded"' if row.faded else ""
-    return f'<tr role="row"{faded}>{cells}</tr>'
-
-
-def _right(table: Table, column: int) -> str:
-    return ' class="vg-right"' if column in table.right else ""
-
-
-def _cell_html(cell: Cell) -> str:
-    if isinstance(cell, str):
-        return escape.escape(cell)
-    return tokens_html(cell)
+    caption = [tag("caption", table.caption)] * bool(table.caption)
+    thead = [tag("thead", tag("tr", *heads, role="row"), role="rowgroup")] * any(table.head)
+    return tag("table", *caption, *thead, tag("tbody", *rows, role="rowgroup"), role="table")

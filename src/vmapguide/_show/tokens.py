@@ -1,16 +1,15 @@
-"""Printing programs: one layout in lines of tokens, and two printers of it, text and HTML.
+"""Programs in lines of tokens: what is printed, before it is text or HTML.
 
-Pure functions of plain data: nothing here traces, computes or knows JAX. Text that a user may have
-chosen (names, keys, values) is escaped where it becomes HTML.
+Start with `layout`, which lays a whole program out, or `equation_tokens`, which returns one
+equation on one line. A token says what it is (a variable, a type, …), and so can be coloured.
 """
 
 from __future__ import annotations
 
-import html
+import functools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib import resources
 from typing import Literal as OneOf
 from typing import NamedTuple
 
@@ -25,8 +24,8 @@ _LONG = 44
 # In a table there is less room: parameters longer than this stand as "…".
 _LONG_INLINE = 24
 
-# Indentation of a nested equation, and of the rest of a line that had to be broken.
-_STEP, _HANG = 4, 6
+# Indentation of a nested equation.
+_STEP = 4
 
 
 class Token(NamedTuple):
@@ -47,6 +46,7 @@ class Line:
 
 
 SPACE = Token(" ")
+_EQUALS, _COLON = Token("="), Token(":", "type")
 
 
 def layout(program: Program, *, fold: bool = True, shorten: bool = True) -> list[Line]:
@@ -64,69 +64,40 @@ def layout(program: Program, *, fold: bool = True, shorten: bool = True) -> list
     return _Layout(fold=fold, shorten=shorten).program(program, 0)
 
 
-def listing_text(lines: Iterable[Line], width: int) -> str:
-    """Print lines as plain text, broken at spaces to at most `width` characters if they can be."""
-    return "\n".join(piece for line in lines for piece in _broken(line, width))
-
-
-def listing_html(lines: Iterable[Line], label: str) -> str:
-    """Print lines as one self-contained HTML element, with its stylesheet.
-
-    Folded lines and shortened texts are `<details>`, so that they open without a script.
-    """
-    body = "".join(map(_line_html, lines))
-    return (
-        f'{style_element()}<div class="vg"><div class="vg-listing" role="group" '
-        f'aria-label="{html.escape(label)}">{body}</div></div>'
-    )
-
-
 def equation_tokens(eqn: Equation) -> list[Token]:
     """Return an equation as tokens on one line; parameters that take much room are shortened."""
-    inside = _Layout(fold=True, shorten=True)
-    params = [param for param in eqn.params if not param.default]
-    inline = [*_spaced(map(inside.inline_param, params))][:-1]
-    if sum(len(token.text) for token in inline) > _LONG_INLINE:
-        full = " ".join(f"{p.name}={p.text or '{…}'}" for p in params)
-        inline = [Token("…", full=full)]
-    brackets = [Token("["), *inline, Token("]")] if inline else []
-    left = [*_spaced(map(_declaration, eqn.outputs))]
-    left += [Token("="), SPACE] if eqn.outputs else []
-    right = [token for atom in eqn.inputs for token in (SPACE, *_atom(atom))]
-    return [*left, Token(eqn.primitive, "primitive"), *brackets, *right]
+    tokens = [*_spaced(map(_declaration, eqn.outputs))]
+    tokens += [_EQUALS, SPACE] if eqn.outputs else []
+    tokens.append(Token(eqn.primitive, "primitive"))
+    if params := [param for param in eqn.params if not param.default]:
+        inside = _Layout(fold=True, shorten=True)
+        inline = [*_spaced(map(inside.inline_param, params))][:-1]
+        if sum(len(token.text) for token in inline) > _LONG_INLINE:
+            full = " ".join(f"{p.name}={p.text or '{…}'}" for p in params)
+            inline = [Token("…", full=full)]
+        tokens += [Token("["), *inline, Token("]")]
+    for atom in eqn.inputs:
+        tokens.append(SPACE)
+        tokens += _atom(atom)
+    return tokens
 
 
-def type_tokens(kind: Type) -> list[Token]:
+# There are far fewer types than variables.
+@functools.lru_cache(maxsize=256)
+def type_tokens(kind: Type) -> tuple[Token, ...]:
     """Return a type as tokens, its named axes apart."""
-    return _type(kind)
-
-
-def tokens_html(tokens: Iterable[Token]) -> str:
-    """Print tokens as HTML."""
-    return "".join(map(_token_html, tokens))
-
-
-def stylesheet() -> str:
-    """Return the stylesheet of everything this module prints as HTML."""
-    return resources.files("vmapguide").joinpath("assets/vmapguide.css").read_text("utf-8")
-
-
-def script() -> str:
-    """Return the script that links a variable to its definition and uses under the pointer."""
-    return resources.files("vmapguide").joinpath("assets/vmapguide.js").read_text("utf-8")
-
-
-def style_element() -> str:
-    """Return the stylesheet as the element that opens every HTML view.
-
-    `vmapguide.sphinx` removes it from a site's pages, which share one file instead.
-    """
-    return f"<style>{stylesheet()}</style>"
-
-
-def script_element() -> str:
-    """Return the script as the element that closes an explanation; removed like the stylesheet."""
-    return f"<script>{script()}</script>"
+    if kind.shape is None or all(isinstance(size, int) for size in kind.shape):
+        return (Token(str(kind), "type"),)
+    before, _, _ = str(kind).partition("[")
+    inner: list[Token] = []
+    for size in kind.shape:
+        # The product of two axes is both: "B·4" is B and 4.
+        for part in re.split(r"(·)", str(size)):
+            is_axis = part[:1].isalpha()
+            inner.append(Token(part, "axis" if is_axis else "type"))
+        inner.append(Token(",", "type"))
+    inner = inner[:-1]
+    return (Token(before + "[", "type"), *inner, Token("]" + kind.suffix, "type"))
 
 
 class _Layout:
@@ -211,22 +182,7 @@ class _Layout:
 
 
 def _declaration(variable: Variable) -> list[Token]:
-    return [Token(variable.name, "variable"), Token(":", "type"), *_type(variable.type)]
-
-
-def _type(kind: Type) -> list[Token]:
-    if kind.shape is None or all(isinstance(size, int) for size in kind.shape):
-        return [Token(str(kind), "type")]
-    before, _, _ = str(kind).partition("[")
-    inner: list[Token] = []
-    for size in kind.shape:
-        # The product of two axes is both: "B·4" is B and 4.
-        for part in re.split(r"(·)", str(size)):
-            is_axis = part[:1].isalpha()
-            inner.append(Token(part, "axis" if is_axis else "type"))
-        inner.append(Token(",", "type"))
-    inner = inner[:-1]
-    return [Token(before + "[", "type"), *inner, Token("]" + kind.suffix, "type")]
+    return [Token(variable.name, "variable"), _COLON, *type_tokens(variable.type)]
 
 
 def _atom(atom: Variable | Literal) -> list[Token]:
@@ -240,56 +196,3 @@ def _spaced(groups: Iterable[list[Token]]) -> Iterator[Token]:
     for group in groups:
         yield from group
         yield SPACE
-
-
-def _broken(line: Line, width: int) -> Iterator[str]:
-    """Yield a line in pieces of at most `width` characters, broken at its spaces.
-
-    A value is kept together, unless it does not fit on a line of its own.
-    """
-    room = width - line.indent - _HANG
-    words = [
-        part for w in _words(line.tokens) for part in ([w] if len(w) <= room else w.split(" "))
-    ]
-    first, *words = words
-    current = " " * line.indent + first
-    for word in words:
-        if len(current) + 1 + len(word) > width:
-            yield current
-            current = " " * (line.indent + _HANG) + word
-        else:
-            current += " " + word
-    yield current
-
-
-def _words(tokens: Iterable[Token]) -> list[str]:
-    """Join tokens into words. Only the token `SPACE` parts them: a value may hold spaces."""
-    words = [""]
-    for token in tokens:
-        if token is SPACE:
-            words.append("")
-        else:
-            words[-1] += token.text
-    return words
-
-
-def _line_html(line: Line) -> str:
-    tokens = " " * line.indent + "".join(map(_token_html, line.tokens))
-    if not line.folded:
-        return f'<div class="vg-line">{tokens}\n</div>'
-    folded = "".join(map(_line_html, line.folded))
-    return f'<details><summary class="vg-line">{tokens}\n</summary>{folded}</details>'
-
-
-def _token_html(token: Token) -> str:
-    shown = html.escape(token.text)
-    if token.full:
-        full = html.escape(token.full)
-        return f'<details class="vg-long"><summary>{shown}</summary>{full}</details>'
-    if token.kind == "text":
-        return shown
-    if token.kind == "variable":
-        return f'<span class="vg-variable" data-vg="{shown}">{shown}</span>'
-    # Each batch axis has its letter and, with it, its hue.
-    kind = f"axis vg-axis-{shown}" if token.kind == "axis" else token.kind
-    return f'<span class="vg-{kind}">{shown}</span>'

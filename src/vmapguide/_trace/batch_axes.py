@@ -1,12 +1,13 @@
 """Where the batch axis of every value is.
 
-Two things tell: a dimension that grows with the batch (`_sizes`), and the probes (`_marks`). Where
+Two things tell: a dimension that grows with the batch (`sizes`), and the probes (`marks`). Where
 the program is another one at another size, the probes alone tell, and what they do not tell is not
 known.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,8 +15,6 @@ from dataclasses import dataclass
 import jax.extend.core as jec
 
 from vmapguide._jaxpr.compat import opened
-from vmapguide._jaxpr.walk import walk
-from vmapguide._trace.call import Call
 from vmapguide._trace.marks import Output, Path
 from vmapguide._trace.provenance import SourceMap
 from vmapguide._trace.sizes import Shape
@@ -40,28 +39,28 @@ class Axes:
     complete: bool
 
 
-def find_axes(call: Call, found: SourceMap) -> Axes:
+def find_axes(found: SourceMap) -> Axes:
     """Find the batch axes of the values of a call that has been mapped."""
     if found.resized is None:
         return Axes({}, {}, found.positions, complete=False)
-    sizes, named = found.resized.sizes, found.resized.named
-    shapes = {var: s for var, other in found.variables.items() if (s := named(var, other))}
+    sizes, named = found.resized.sizes, functools.cache(found.resized.named)
+    pairs = ((var, _shape(var), _shape(other)) for var, other in found.variables.items())
+    # Most values have no batch axis, or that of many others: few pairs of shapes are looked at.
+    shapes = {var: s for var, one, grown in pairs if one != grown and (s := named(one, grown))}
     complete = all(
         var in found.variables or isinstance(var, jec.DropVar)
-        for jaxpr in walk(found.batched)
+        for jaxpr in found.batched_jaxprs
         for eqn in jaxpr.eqns
         for var in eqn.outvars
     )
     if not complete:
-        shapes = {**_shapes_at(found, sizes), **_argument_shapes(call, found, sizes), **shapes}
+        shapes = {**_shapes_at(found, sizes), **_argument_shapes(found, sizes), **shapes}
     return Axes(sizes, shapes, found.positions, complete)
 
 
-def _argument_shapes(
-    call: Call, found: SourceMap, sizes: Mapping[str, int]
-) -> dict[jec.Var, Shape]:
+def _argument_shapes(found: SourceMap, sizes: Mapping[str, int]) -> dict[jec.Var, Shape]:
     """Return the shapes of the mapped arguments, named where `in_axes` says."""
-    axes = itertools.compress(call.axes or (), call.traced)
+    axes = itertools.compress(found.call.axes or (), found.call.traced)
     shapes: dict[jec.Var, Shape] = {}
     for var, axis in zip(opened(found.batched).invars, axes, strict=True):
         if axis is not None:
@@ -73,9 +72,9 @@ def _argument_shapes(
 
 def _shapes_at(found: SourceMap, sizes: Mapping[str, int]) -> dict[jec.Var, Shape]:
     """Return the shapes of the batched results of equations, named where the probes say."""
-    jaxprs = [*walk(found.per_example)]
+    jaxprs = found.per_example_jaxprs
     made: dict[Path, list[jec.Var]] = {}
-    for jaxpr in walk(found.batched):
+    for jaxpr in found.batched_jaxprs:
         here: dict[Path, list[jec.Var]] = {}
         for eqn in jaxpr.eqns:
             here.setdefault(found.paths.get(id(eqn), ()), []).extend(eqn.outvars)

@@ -1,12 +1,15 @@
-"""A call of `jax.vmap(f)`: its arguments, which of them are traced, and its jaxpr."""
+"""A call of `jax.vmap(f)`: its arguments, which of them are traced, and its jaxpr.
+
+Start with `Call.of`, and with `Call.settled`, which finds out how much of the arguments can be
+traced. `Edited` is a function that runs an edited jaxpr of another one, inside of `jax.vmap`.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import copy
 import dataclasses
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -37,25 +40,58 @@ class Vmap:
         return jax.vmap(f, **vars(self))
 
 
+@dataclass(frozen=True, eq=False)
 class Call:
     """A call of `jax.vmap(f)`: its arguments, flat, and which of them are traced.
 
     What is not traced reaches the function as it is: strings, functions, and numbers and arrays
     that the function needs to know. `jax.vmap` passes unmapped arguments through in the same way
     when it is not inside another transformation.
+
+    Attributes:
+        f: the function of one example.
+        vmap: the arguments of the `jax.vmap`.
+        leaves: the leaves of the arguments.
+        tree: their structure, of `(args, kwargs)`.
+        names: what the user calls each leaf.
+        axes: the axis that each leaf is mapped over; None if `in_axes` does not fit.
+        mapped: whether each leaf is mapped.
+        traced: whether each leaf is traced.
+        is_eager: whether what is not traced is computed, as outside of other transformations.
     """
 
-    def __init__(self, f: Callable[..., Any], vmap: Vmap, args: Any, kwargs: Any) -> None:
-        """Flatten the arguments; at first all arrays and numbers are traced."""
-        self.f = f
-        self.vmap = vmap
-        self.leaves, self.tree = jax.tree.flatten((args, kwargs))
-        self.names = leaf_names(f, args, kwargs)
-        self.axes = leaf_axes(vmap.in_axes, args, kwargs)
+    f: Callable[..., Any]
+    vmap: Vmap
+    leaves: tuple[Any, ...]
+    tree: Any
+    names: tuple[str, ...]
+    axes: tuple[int | None, ...] | None
+    mapped: tuple[bool, ...]
+    traced: tuple[bool, ...]
+    is_eager: bool = False
+
+    @classmethod
+    def of(cls, f: Callable[..., Any], vmap: Vmap, args: Any, kwargs: Any) -> Call:
+        """Return a call with these arguments, of which all arrays and numbers are traced."""
+        leaves, tree = jax.tree.flatten((args, kwargs))
+        axes = leaf_axes(vmap.in_axes, args, kwargs)
         entries = leaf_entries(vmap.in_axes, args, kwargs)
-        self.mapped = [entry is not None for entry in entries or [0] * len(self.leaves)]
-        self.traced = [_is_array(leaf) or _is_number(leaf) for leaf in self.leaves]
-        self.is_eager = False
+        return cls(
+            f=f,
+            vmap=vmap,
+            leaves=tuple(leaves),
+            tree=tree,
+            names=tuple(leaf_names(f, args, kwargs)),
+            axes=axes,
+            mapped=tuple(entry is not None for entry in entries or [0] * len(leaves)),
+            traced=tuple(_is_array(leaf) or _is_number(leaf) for leaf in leaves),
+        )
+
+    @property
+    def arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The positional arguments and the keyword arguments."""
+        args, kwargs = jax.tree.unflatten(self.tree, self.leaves)
+        return args, kwargs
 
     def batched_jaxpr(
         self, f: Callable[..., Any], *, is_eager: bool | None = None
@@ -70,26 +106,24 @@ class Call:
 
         return jax.make_jaxpr(staged)(*itertools.compress(leaves, self.traced))
 
-    def resized(self, axis_size: int, leaves: list[Any]) -> Call:
+    def resized(self, axis_size: int, leaves: Sequence[Any]) -> Call:
         """Return the same call with another batch size: other leaves, traced as these are."""
-        call = copy.copy(self)
-        call.leaves = leaves
-        if self.vmap.axis_size is not None:
-            call.vmap = dataclasses.replace(self.vmap, axis_size=axis_size)
-        return call
+        size = axis_size if self.vmap.axis_size is not None else None
+        vmap = dataclasses.replace(self.vmap, axis_size=size)
+        return dataclasses.replace(self, leaves=tuple(leaves), vmap=vmap)
 
     @property
-    def traced_names(self) -> list[str]:
+    def traced_names(self) -> tuple[str, ...]:
         """The names of the leaves that are traced, in their order."""
-        return [*itertools.compress(self.names, self.traced)]
+        return tuple(itertools.compress(self.names, self.traced))
 
     def text(self) -> str:
         """Return the arguments of the `jax.vmap` as written: `in_axes=(0, None)`."""
         given = {k: v for k, v in vars(self.vmap).items() if v != getattr(Vmap, k)}
         return ", ".join(f"{k}={v!r}" for k, v in ({"in_axes": self.vmap.in_axes} | given).items())
 
-    def settle(self, traced: TracedArguments = "all") -> jec.ClosedJaxpr:
-        """Return the jaxpr of `jax.vmap(f)`, tracing as many of the arguments as `f` allows.
+    def settled(self, traced: TracedArguments = "all") -> tuple[Call, jec.ClosedJaxpr]:
+        """Return this call with as many of its arguments traced as `f` allows, and its jaxpr.
 
         A function may use an unmapped number in `range`, or an unmapped array in `if`.
 
@@ -99,17 +133,13 @@ class Call:
         Raises:
             Exception: what `jax.vmap(f)` raises if it is called with these arguments.
         """
-        no_numbers = [
+        no_numbers = tuple(
             t and not _is_number(v) for t, v in zip(self.traced, self.leaves, strict=True)
-        ]
-        only_mapped = [
-            t and (is_mapped or isinstance(leaf, jax.ShapeDtypeStruct))
-            for t, leaf, is_mapped in zip(no_numbers, self.leaves, self.mapped, strict=True)
-        ]
+        )
         for attempt in () if traced == "mapped" else (self.traced, no_numbers):
-            self.traced = attempt
+            call = dataclasses.replace(self, traced=attempt)
             try:
-                return self.batched_jaxpr(self.f)
+                return call, call.batched_jaxpr(call.f)
             except NotImplementedError:
                 # No value would help, and the callback that JAX refuses must not be called.
                 raise
@@ -117,8 +147,12 @@ class Call:
                 continue
         # Outside of other transformations, `jax.vmap` computes what depends on no mapped argument.
         # What it raises is what comes through.
-        self.traced, self.is_eager = only_mapped, True
-        return self.batched_jaxpr(self.f)
+        only_mapped = tuple(
+            t and (is_mapped or isinstance(leaf, jax.ShapeDtypeStruct))
+            for t, leaf, is_mapped in zip(no_numbers, self.leaves, self.mapped, strict=True)
+        )
+        call = dataclasses.replace(self, traced=only_mapped, is_eager=True)
+        return call, call.batched_jaxpr(call.f)
 
     def computing(self, is_eager: bool | None = None) -> AbstractContextManager[object]:
         """Return in what `f` is to run, so that what is not traced is computed."""
@@ -171,7 +205,7 @@ class Edited:
         return jax.tree.unflatten(self.traced.results, results)
 
 
-def _filled(leaves: list[Any], is_traced: list[bool], traced: tuple[Any, ...]) -> list[Any]:
+def _filled(leaves: Sequence[Any], is_traced: Sequence[bool], traced: tuple[Any, ...]) -> list[Any]:
     """Return leaves with what stands for them in the place of those that are traced."""
     rest = iter(traced)
     return [next(rest) if t else leaf for leaf, t in zip(leaves, is_traced, strict=True)]
@@ -185,7 +219,7 @@ def _is_number(leaf: Any) -> bool:
     return isinstance(leaf, (bool, int, float, complex, np.number, np.bool_))
 
 
-def leaf_axes(in_axes: Any, args: Any, kwargs: Any) -> list[int | None] | None:
+def leaf_axes(in_axes: Any, args: Any, kwargs: Any) -> tuple[int | None, ...] | None:
     """Return the axis each leaf of the arguments is mapped over.
 
     None if `in_axes` does not fit their structure, or holds what is neither an int nor None.
@@ -193,7 +227,7 @@ def leaf_axes(in_axes: Any, args: Any, kwargs: Any) -> list[int | None] | None:
     entries = leaf_entries(in_axes, args, kwargs)
     if entries is None or not all(axis is None or isinstance(axis, int) for axis in entries):
         return None
-    return entries
+    return tuple(entries)
 
 
 def leaf_entries(in_axes: Any, args: Any, kwargs: Any) -> list[Any] | None:

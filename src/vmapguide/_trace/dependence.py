@@ -51,6 +51,10 @@ class Decisions:
         if case not in self._results:
             changing: set[Any] = {v for v, d in zip(jaxpr.invars, depends, strict=True) if d}
             for i, eqn in enumerate(jaxpr.eqns):
+                if not eqn.effects and not nested(eqn):
+                    if any(_is_in(changing, atom) for atom in eqn.invars):
+                        changing.update(eqn.outvars)
+                    continue
                 operands = tuple(_is_in(changing, atom) for atom in eqn.invars)
                 holder = (case, (self._numbers[id(jaxpr)], i))
                 results = _Equation(self, holder, eqn).results(operands)

@@ -4,13 +4,13 @@ JAX evaluates each equation of a jaxpr under the equation's own name stack, and 
 stacks. So a tag, appended to the name stack of an equation, is found on every batched equation that
 came from it. A probe is an identity operation with a batching rule of its own, which is told by
 `jax.vmap` where the batch axes of its operands are: it stands at the end of every jaxpr that has
-equations, and takes what these define.
+equations, takes what these define, and passes on what of it is a result of the jaxpr.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ import jax.extend.core as jec
 from jax.interpreters import batching
 
 from vmapguide._jaxpr.compat import AnyJaxpr, equation_like, opened, tagged, tags
-from vmapguide._jaxpr.walk import Place, nested, rebuild, walk
+from vmapguide._jaxpr.walk import Place, nested, rebuild
 
 
 # The places of the equations that an equation lies in, outermost first, and its own. JAX batches a
@@ -34,14 +34,15 @@ _TAG = re.compile(r"vmapguide_(\d+)_(\d+)")
 
 probe = jec.Primitive("vmapguide_probe")
 probe.multiple_results = True
-probe.def_impl(lambda *values, **_: [*values])
-probe.def_abstract_eval(lambda *avals, **_: [*avals])
+probe.def_impl(lambda *values, passed, **_: [*values[:passed]])
+probe.def_abstract_eval(lambda *avals, passed, **_: [*avals[:passed]])
 
 
-def _batch_probe(args: Any, dims: Any, *, outputs: Any, axes: Any) -> Any:
-    """Pass values through and note where their batch axes are."""
+def _batch_probe(args: Any, dims: Any, *, outputs: Any, axes: Any, passed: int) -> Any:
+    """Pass the first values through and note where the batch axes of all are."""
     del axes
-    return probe.bind(*args, outputs=outputs, axes=tuple(dims)), dims
+    values = probe.bind(*args, outputs=outputs, axes=tuple(dims), passed=passed)
+    return values, dims[:passed]
 
 
 batching.primitive_batchers[probe] = _batch_probe
@@ -63,11 +64,18 @@ def _mark(number: int, jaxpr: jec.Jaxpr, eqns: list[jec.JaxprEqn]) -> jec.Jaxpr:
     if not values:
         return jaxpr.replace(eqns=marked)  # type: ignore[no-any-return]
     # One probe of many values costs next to nothing, many probes of one as much as the program.
-    # The results are what comes out of it, so that it is not dead code.
-    passed: dict[Any, Any] = {var: jec.Var(var.aval) for var in values}
+    # The results come out of it, so that it is not dead code, and nothing else does: what comes out
+    # is a value more to trace.
+    results = [v for v in jaxpr.outvars if not isinstance(v, jec.Literal) and v in values]
+    passed: dict[Any, Any] = {var: jec.Var(var.aval) for var in results or values}
+    operands = [*passed, *(var for var in values if var not in passed)]
     last = tagged(eqns[-1], f"vmapguide_{number}_{len(eqns)}")
-    params = {"outputs": tuple(values.values()), "axes": (None,) * len(values)}
-    end = equation_like(last, probe, inputs=[*values], outputs=[*passed.values()], params=params)
+    params = {
+        "outputs": tuple(values[var] for var in operands),
+        "axes": (None,) * len(operands),
+        "passed": len(passed),
+    }
+    end = equation_like(last, probe, inputs=operands, outputs=[*passed.values()], params=params)
     outvars = [v if isinstance(v, jec.Literal) else passed.get(v, v) for v in jaxpr.outvars]
     return jaxpr.replace(eqns=[*marked, end], outvars=outvars)  # type: ignore[no-any-return]
 
@@ -85,17 +93,20 @@ class Paths:
         of: by the `id` of an equation, its path. What `vmap` made at its own boundary has an empty
             one. What a batching rule made without a trace of the equation that it is for lies
             inside one that has its path.
+        probes: the probes among the equations.
         others: of calls that are batched alike, and so are one: by the path of the first, those of
             the others.
     """
 
     of: Mapping[int, Path]
+    probes: Sequence[jec.JaxprEqn]
     others: Mapping[Path, frozenset[Path]]
 
 
 def paths(marked: AnyJaxpr) -> Paths:
     """Return where the equations of a marked jaxpr that has been batched came from."""
     found: dict[int, Path] = {}
+    probes: list[jec.JaxprEqn] = []
     others: dict[Path, set[Path]] = {}
     seen: dict[int, Path] = {}
     pending: list[tuple[jec.Jaxpr, Path]] = [(opened(marked), ())]
@@ -106,24 +117,40 @@ def paths(marked: AnyJaxpr) -> Paths:
             continue
         seen[id(jaxpr)] = outer
         for eqn in jaxpr.eqns:
-            own = tuple((int(number), int(i)) for number, i in tags(eqn, _TAG))
+            own = tuple([(int(number), int(i)) for number, i in tags(eqn, _TAG)])
             # Some nested jaxprs are traced with the name stack of the equation that holds them.
             path = own if own[: len(outer)] == outer else (*outer, *own)
             found[id(eqn)] = path
-            pending.extend((inner, path) for inner in reversed(nested(eqn)))
-    return Paths(found, {first: frozenset(rest - {first}) for first, rest in others.items()})
+            if eqn.primitive is probe:
+                probes.append(eqn)
+            elif inner := nested(eqn):
+                pending.extend((held, path) for held in reversed(inner))
+    alike = {first: frozenset(rest - {first}) for first, rest in others.items()}
+    return Paths(found, probes, alike)
 
 
-def positions(marked: AnyJaxpr, paths: Mapping[int, Path]) -> dict[Output, int | None]:
+def probed(paths: Paths) -> Iterator[tuple[jec.Var, Output]]:
+    """Yield the batched variables that the probes take, each with the output that it is."""
+    for eqn in paths.probes:
+        *outer, (number, _) = paths.of[id(eqn)]
+        call = tuple(outer)
+        for var, (i, k) in zip(eqn.invars, eqn.params["outputs"], strict=True):
+            if not isinstance(var, jec.Literal):
+                yield var, (call, (number, i), k)
+
+
+def positions(paths: Paths) -> dict[Output, int | None]:
     """Read the probes: where the batch axis of each output of each equation is, None for nowhere.
 
     Of a value that is batched in two ways in one call nothing is known.
     """
-    found: dict[Output, set[int | None]] = {}
-    for jaxpr in walk(marked):
-        for eqn in jaxpr.eqns:
-            if eqn.primitive is probe:
-                *call, (number, _) = paths[id(eqn)]
-                for (i, k), axis in zip(eqn.params["outputs"], eqn.params["axes"], strict=True):
-                    found.setdefault((tuple(call), (number, i), k), set()).add(axis)
-    return {output: axes.pop() for output, axes in found.items() if len(axes) == 1}
+    found: dict[Output, int | None] = {}
+    unclear: set[Output] = set()
+    for eqn in paths.probes:
+        *outer, (number, _) = paths.of[id(eqn)]
+        call = tuple(outer)
+        for (i, k), axis in zip(eqn.params["outputs"], eqn.params["axes"], strict=True):
+            output = call, (number, i), k
+            if found.setdefault(output, axis) != axis:
+                unclear.add(output)
+    return {o: axis for o, axis in found.items() if o not in unclear} if unclear else found

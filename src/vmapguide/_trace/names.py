@@ -1,4 +1,8 @@
-"""What the user calls things: functions, their arguments, and the arrays that they capture."""
+"""What the user calls things: functions, their arguments, and the arrays that they capture.
+
+`transformed_name` names a function with its transformations, `leaf_names` the leaves of arguments,
+and `captured_names` the arrays that a function uses and does not take.
+"""
 
 from __future__ import annotations
 

@@ -2,14 +2,14 @@
 
 The method:
 
-1. Trace `f` on one example, and mark every equation of its jaxpr (`_marks`).
+1. Trace `f` on one example, and mark every equation of its jaxpr (`marks`).
 2. Let `jax.vmap` batch the marked jaxpr. Every batched equation then carries the tag of the
    equation it came from, or lies inside one that does, or was made by `vmap` at its own boundary.
-3. Trace `jax.vmap(f)` as it is. Where the two are equal (`_match`), the tags of the one are read as
-   the sources of the other. This is checked every time and never assumed; what is not equal is
-   known of neither.
+3. Trace `jax.vmap(f)` as it is. Where the two are equal (`equality.match`), the tags of the one
+   are read as the sources of the other. This is checked every time and never assumed; what is not
+   equal is known of neither.
 
-The marked program is batched at another size (`_sizes`), so that one trace tells all three: where
+The marked program is batched at another size (`sizes`), so that one trace tells all three: where
 an equation came from, where the batch axes are, and which of the dimensions they are in the jaxpr.
 Only where it is another program at another size is it batched once more at its own.
 """
@@ -17,6 +17,7 @@ Only where it is another program at another size is it batched once more at its 
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ class SourceMap:
     """The jaxprs of `f` and of `jax.vmap(f)`, and how they hang together.
 
     Attributes:
+        call: the call, of which as many arguments are traced as the function allows.
         traced: the jaxpr of `f` on one example, and the tree of its results.
         batched: the jaxpr of `jax.vmap(f)`: of plain vmap, even if the marks disturbed the trace.
         paths: for every equation of `batched`, nested ones included, by its `id`: the places of
@@ -47,10 +49,12 @@ class SourceMap:
         lost: the places of equations of `per_example` of which it is not known what they became.
         complete: whether it is known of all.
         positions: where the batch axis of each output of each equation of `per_example` is.
+        values: for variables of `batched` the output that each is the batch of.
         variables: variables of both jaxprs, paired with those of the same call at other sizes.
         resized: that call.
     """
 
+    call: Call
     traced: Traced
     batched: jec.ClosedJaxpr
     paths: Mapping[int, Path]
@@ -58,6 +62,7 @@ class SourceMap:
     lost: frozenset[Place]
     complete: bool
     positions: Mapping[Output, int | None]
+    values: Mapping[jec.Var, Output]
     variables: Mapping[jec.Var, jec.Var]
     resized: Resized | None
 
@@ -66,23 +71,33 @@ class SourceMap:
         """The jaxpr of `f` on one example."""
         return self.traced.jaxpr
 
+    @functools.cached_property
+    def per_example_jaxprs(self) -> tuple[jec.Jaxpr, ...]:
+        """That jaxpr and those nested in it, in the order of `_jaxpr.walk`."""
+        return (*walk(self.per_example),)
+
+    @functools.cached_property
+    def batched_jaxprs(self) -> tuple[jec.Jaxpr, ...]:
+        """The batched jaxpr and those nested in it, in the order of `_jaxpr.walk`."""
+        return (*walk(self.batched),)
+
 
 def source_map(call: Call, traced: TracedArguments = "all") -> SourceMap:
     """Trace a call of `jax.vmap(f)` and map it to `f`.
 
     Args:
         call: the call.
-        traced: which arguments are to be traced, see `Call.settle`.
+        traced: which arguments are to be traced, see `Call.settled`.
 
     Raises:
         Exception: what `jax.vmap(f)` raises if it is called with these arguments.
     """
-    with _without_collector():
-        return _Mapper(call, call.settle(traced)).map()
+    with without_collector():
+        return _Mapper(*call.settled(traced)).map()
 
 
 @contextlib.contextmanager
-def _without_collector() -> Iterator[None]:
+def without_collector() -> Iterator[None]:
     """Keep the garbage collector from walking, again and again, over a program that stays."""
     was_enabled = gc.isenabled()
     gc.disable()
@@ -203,13 +218,15 @@ class _Mapper:
         """Read the marks."""
         theirs = marks.paths(marked.batched)
         return SourceMap(
+            call=self.call,
             traced=traced,
             batched=self.batched,
             paths=_read_paths(marked, theirs.of),
             others=theirs.others,
             lost=frozenset(_lost(marked.found, theirs.of)),
             complete=marked.found.exact,
-            positions=marks.positions(marked.batched, theirs.of),
+            positions=marks.positions(theirs),
+            values=_values(marked.found, theirs),
             variables=variables,
             resized=self.resized,
         )
@@ -219,6 +236,7 @@ class _Mapper:
         numbered = enumerate(walk(traced.jaxpr))
         lost = frozenset((n, i) for n, jaxpr in numbered for i in range(len(jaxpr.eqns)))
         return SourceMap(
+            self.call,
             traced,
             self.batched,
             paths={},
@@ -226,9 +244,17 @@ class _Mapper:
             lost=lost,
             complete=False,
             positions={},
+            values={},
             variables={},
             resized=None,
         )
+
+
+def _values(found: Match, theirs: marks.Paths) -> dict[jec.Var, Output]:
+    """Return the variables of the plain program that the probes of the marked one take."""
+    ours = {other: var for var, other in found.variables.items()}
+    probed = marks.probed(theirs)
+    return {var: output for other, output in probed if (var := ours.get(other)) is not None}
 
 
 def _read_paths(marked: _Marked, theirs: Mapping[int, Path] | None = None) -> dict[int, Path]:

@@ -57,9 +57,11 @@ class Resized:
                     return True
         return False
 
-    def named(self, real: jec.Var, other: jec.Var) -> Shape | None:
-        """Return a variable's shape with its batch axes named, or None if none is seen."""
-        one, grown = _shape(real), _shape(other)
+    def named(self, one: tuple[Any, ...], grown: tuple[Any, ...]) -> Shape | None:
+        """Return a shape with its batch axes named, given it at the other sizes, too.
+
+        None if no axis is seen.
+        """
         if len(one) != len(grown) or one == grown or not all(map(self.same, one, grown)):
             return None
         return tuple(itertools.starmap(self._name, zip(one, grown, strict=True)))
@@ -87,11 +89,7 @@ def resized(call: Call, batched: AnyJaxpr) -> Resized | None:
     return Resized(call.resized(primes[0], leaves), sizes, tuple(primes))
 
 
-def _shape(var: jec.Var) -> tuple[Any, ...]:
-    return tuple(getattr(var.aval, "shape", ()))
-
-
-def _levels(call: Call) -> list[list[int | None]]:
+def _levels(call: Call) -> list[tuple[int | None, ...]]:
     """Return, for `f` and for each `jax.vmap` that `f` itself is, the axis of each leaf.
 
     A function made by `jax.vmap` keeps the arguments of that call among its variables. Where they
@@ -100,7 +98,7 @@ def _levels(call: Call) -> list[list[int | None]]:
     if call.axes is None:
         return []
     levels = [call.axes]
-    args, kwargs = jax.tree.unflatten(call.tree, call.leaves)
+    args, kwargs = call.arguments
     f: Any = call.f
     while (variables := vmap_variables(f)) is not None and len(levels) < len(LETTERS):
         axes = leaf_axes(variables["in_axes"], args, kwargs)
@@ -111,7 +109,9 @@ def _levels(call: Call) -> list[list[int | None]]:
     return levels
 
 
-def _mapped_positions(levels: list[list[int | None]], leaf: int, rank: int) -> list[int | None]:
+def _mapped_positions(
+    levels: list[tuple[int | None, ...]], leaf: int, rank: int
+) -> list[int | None]:
     """Return for each level which axis of the whole leaf it maps."""
     left = list(range(rank))
     found: list[int | None] = []
@@ -121,7 +121,7 @@ def _mapped_positions(levels: list[list[int | None]], leaf: int, rank: int) -> l
     return found
 
 
-def _sizes(call: Call, levels: list[list[int | None]]) -> list[int]:
+def _sizes(call: Call, levels: list[tuple[int | None, ...]]) -> list[int]:
     """Return the size of each level's axis."""
     sizes: list[int | None] = [None] * len(levels)
     if levels and call.vmap.axis_size is not None:
@@ -135,7 +135,9 @@ def _sizes(call: Call, levels: list[list[int | None]]) -> list[int]:
     return known if len(known) == len(sizes) else known[:1]
 
 
-def _abstract_leaves(call: Call, levels: list[list[int | None]], primes: list[int]) -> list[Any]:
+def _abstract_leaves(
+    call: Call, levels: list[tuple[int | None, ...]], primes: list[int]
+) -> list[Any]:
     """Return the leaves with primes for the sizes of their mapped axes, and without values."""
     leaves = []
     for index, leaf in enumerate(call.leaves):
@@ -154,19 +156,18 @@ def _abstract_leaves(call: Call, levels: list[list[int | None]], primes: list[in
 
 def _primes(count: int, jaxpr: AnyJaxpr) -> list[int]:
     """Return the smallest primes that divide no size in a jaxpr."""
-    taken = {
-        size
-        for inner in walk(jaxpr)
-        for variables in (inner.constvars, inner.invars, *(eqn.outvars for eqn in inner.eqns))
-        for var in variables
-        for size in getattr(var.aval, "shape", ())
-        if isinstance(size, int)
-    }
+    # There are far fewer types than variables.
+    types: set[Any] = set()
+    for inner in walk(jaxpr):
+        for variables in (inner.constvars, inner.invars, *(eqn.outvars for eqn in inner.eqns)):
+            types.update([var.aval for var in variables])
+    sizes = {size for aval in types for size in getattr(aval, "shape", ())}
+    taken = [size for size in sizes if isinstance(size, int) and size]
     primes: list[int] = []
     number = 2
     while len(primes) < count:
         if all(number % d for d in range(2, int(number**0.5) + 1)) and not any(
-            size and size % number == 0 for size in taken
+            size % number == 0 for size in taken
         ):
             primes.append(number)
         number += 1

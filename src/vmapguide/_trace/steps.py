@@ -1,13 +1,14 @@
 """The steps of an explanation: per-example equations with what became of them.
 
-Which batched equation came from which is known (`_sourcemap`), and where the batch axes are
-(`_axes`). Here it is said in a word what that means.
+Which batched equation came from which is known (`provenance`), and where the batch axes are
+(`batch_axes`). `steps` says in a word what that means: the kind of each step.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -17,9 +18,8 @@ import jax.numpy as jnp
 from vmapguide._data import Source
 from vmapguide._jaxpr import primitives, source_lines
 from vmapguide._jaxpr.compat import opened
-from vmapguide._jaxpr.walk import Place, count_primitives, nested, walk
+from vmapguide._jaxpr.walk import Place, count_primitives, nested
 from vmapguide._trace.batch_axes import Axes
-from vmapguide._trace.call import Call
 from vmapguide._trace.dependence import Decisions
 from vmapguide._trace.marks import Path
 from vmapguide._trace.names import home_of
@@ -52,6 +52,12 @@ _PRINTS = primitives.with_role("print")
 _CALLBACKS = primitives.with_role("callback")
 
 _LOOPS = primitives.with_role("loop")
+
+# What an equation became that became nothing: no equations, in a call that has no name.
+_NOTHING: Mapping[Path, Sequence[jec.JaxprEqn]] = {(): ()}
+
+# Operations that have a predicate.
+_DECIDING = frozenset({"while", "cond"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +103,7 @@ class Step:
         source: the user's code that made the equation, or that called the library code which
             made it; None if it is not known. In a function of a library that no code of the user's
             is in, the code of that library.
-        own: whether `source` made the equation itself, not library code called from there.
+        in_user_code: whether `source` made the equation itself, not library code called from there.
         depth: in how many equations this one is nested.
         variants: what became of it in each call that it lies in and that maps it in another way.
         bounds: of a `while` that no example has a say in: the arguments, by name, that say how
@@ -110,7 +116,7 @@ class Step:
         >>> step, *_ = vmapguide.explain(lambda x: jnp.sin(x) @ x)(batch).steps
         >>> step.equation.primitive.name, [eqn.primitive.name for eqn in step.batched]
         ('sin', ['sin'])
-        >>> step.kind, step.batch_axes, step.own, step.depth
+        >>> step.kind, step.batch_axes, step.in_user_code, step.depth
         ('same', (0,), True, 0)
     """
 
@@ -119,7 +125,7 @@ class Step:
     kind: Kind
     batch_axes: tuple[int | None, ...] | None
     source: Source | None
-    own: bool
+    in_user_code: bool
     depth: int
     variants: tuple[Variant, ...]
     bounds: tuple[str, ...]
@@ -141,12 +147,12 @@ def unknown(found: SourceMap) -> Iterator[jec.JaxprEqn]:
 
 
 def _equations(found: SourceMap) -> Iterator[jec.JaxprEqn]:
-    return (eqn for jaxpr in walk(found.batched) for eqn in jaxpr.eqns)
+    return (eqn for jaxpr in found.batched_jaxprs for eqn in jaxpr.eqns)
 
 
-def steps(call: Call, found: SourceMap, axes: Axes) -> Iterator[Step]:
+def steps(found: SourceMap, axes: Axes) -> Iterator[Step]:
     """Yield the steps in the order of the program, nested ones behind the one that holds them."""
-    maker = _Maker(call, found, axes)
+    maker = _Maker(found, axes)
     yield from maker.visit(opened(found.per_example), _Within())
 
 
@@ -163,26 +169,29 @@ class _Within:
 class _Maker:
     """Makes the steps of an explanation."""
 
-    def __init__(self, call: Call, found: SourceMap, axes: Axes) -> None:
+    def __init__(self, found: SourceMap, axes: Axes) -> None:
         self.found = found
+        call = found.call
         self.home = home_of(call.f)
-        self.positions: dict[tuple[Place, int], dict[Path | None, int | None]] = {}
-        for (path, place, k), position in axes.positions.items():
-            self.positions.setdefault((place, k), {})[path] = position
-        self.numbers = {id(j): n for n, j in enumerate(walk(found.per_example))}
+        self.numbers = {id(j): n for n, j in enumerate(found.per_example_jaxprs)}
         self.groups: dict[Place, dict[Path, list[jec.JaxprEqn]]] = {}
         for eqn in _equations(found):
             if path := found.paths.get(id(eqn), ()):
                 self.groups.setdefault(path[-1], {}).setdefault(path[:-1], []).append(eqn)
-        mapped = [*itertools.compress(call.mapped, call.traced)]
-        self.decisions = Decisions(found.per_example, mapped)
+        self.mapped = [*itertools.compress(call.mapped, call.traced)]
         self.bounds = {
-            name: Decisions(found.per_example, [i == k for k in range(len(mapped))])
-            for i, (name, is_mapped) in enumerate(zip(call.traced_names, mapped, strict=True))
+            name: Decisions(found.per_example, [i == k for k in range(len(self.mapped))])
+            for i, (name, is_mapped) in enumerate(zip(call.traced_names, self.mapped, strict=True))
             if not is_mapped and self.may_be_bound(i)
         }
+        self.positions = axes.positions
         self.shapes, self.axes_known = axes.shapes, axes.complete
         self.seen: set[int] = set()
+
+    @functools.cached_property
+    def decisions(self) -> Decisions:
+        """What the examples have a say in; a program without decisions need not be followed."""
+        return Decisions(self.found.per_example, self.mapped)
 
     def visit(self, jaxpr: jec.Jaxpr, within: _Within) -> Iterator[Step]:
         """Yield the steps of a jaxpr, and of those nested in it, each once."""
@@ -193,6 +202,8 @@ class _Maker:
         for i, eqn in enumerate(jaxpr.eqns):
             step = self.step(eqn, (number, i), within)
             yield step
+            if not (held := nested(eqn)):
+                continue
             replaced = within.replaced
             if eqn.primitive.name == "custom_vmap_call" and step.kind != "shared":
                 replaced = step.kind
@@ -203,44 +214,57 @@ class _Maker:
                 or (eqn.primitive.name == "pallas_call" and step.kind != "shared"),
                 replaced=replaced,
             )
-            for inner in nested(eqn):
+            for inner in held:
                 yield from self.visit(inner, inside)
 
     def step(self, eqn: jec.JaxprEqn, place: Place, within: _Within) -> Step:
         """Return the step of an equation."""
         own = source_lines.of_equation(eqn, self.home)
-        groups = self.groups.get(place, {})
-        variants = tuple(
-            Variant(
-                tuple(group),
-                self.kind(eqn, tuple(group), within, (path, place)),
-                self.axes(eqn, place, path),
-            )
-            for path, group in groups.items()
-        )
-        if not variants:
-            kind = self.kind(eqn, (), within, ((), place))
-            variants = (Variant((), kind, self.axes(eqn, place, None)),)
-        if place in self.found.lost:
-            variants = tuple(Variant(v.batched, "unknown", v.batch_axes) for v in variants)
-        every = {variant.batch_axes for variant in variants}
-        kind = max((variant.kind for variant in variants), key=_ORDER.__getitem__)
-        calls = [*groups] or [()]
+        groups = self.groups.get(place, _NOTHING)
+        variants = [
+            self.variant(eqn, tuple(group), within, (path, place)) for path, group in groups.items()
+        ]
+        first, *others = variants
+        batched, kind, axes = first.batched, first.kind, first.batch_axes
+        for variant in others:
+            batched += variant.batched
+            kind = max(kind, variant.kind, key=_ORDER.__getitem__)
+            axes = axes if axes == variant.batch_axes else None
         return Step(
             equation=eqn,
-            batched=tuple(batched for variant in variants for batched in variant.batched),
+            batched=batched,
             kind=kind,
-            batch_axes=every.pop() if len(every) == 1 else None,
+            batch_axes=axes,
             source=own or within.source,
-            own=own is not None or within.source is None,
+            in_user_code=own is not None or within.source is None,
             depth=within.depth,
-            variants=variants,
-            bounds=tuple(
-                name
-                for name, decisions in self.bounds.items()
-                if eqn.primitive.name == "while" and kind in ("same", "shared")
-                if any(decisions.depends(path, place) for path in calls)
-            ),
+            variants=tuple(variants),
+            bounds=self.bounds_of(eqn, kind, place, groups),
+        )
+
+    def variant(
+        self,
+        eqn: jec.JaxprEqn,
+        group: tuple[jec.JaxprEqn, ...],
+        within: _Within,
+        where: tuple[Path, Place],
+    ) -> Variant:
+        """Return what became of an equation in one call."""
+        call, place = where
+        is_lost = place in self.found.lost
+        kind = "unknown" if is_lost else self.kind(eqn, group, within, where)
+        return Variant(group, kind, self.axes(eqn, place, call))
+
+    def bounds_of(
+        self, eqn: jec.JaxprEqn, kind: Kind, place: Place, calls: Iterable[Path]
+    ) -> tuple[str, ...]:
+        """Return the arguments, by name, that say how often a loop runs in any of its calls."""
+        if eqn.primitive.name != "while" or kind not in ("same", "shared"):
+            return ()
+        return tuple(
+            name
+            for name, decisions in self.bounds.items()
+            if any(decisions.depends(path, place) for path in calls)
         )
 
     def may_be_bound(self, argument: int) -> bool:
@@ -250,19 +274,28 @@ class _Maker:
         number = getattr(aval, "shape", None) == () and jnp.issubdtype(aval.dtype, jnp.integer)
         return number and "while" in count_primitives(jaxpr)
 
-    def axes(
-        self, eqn: jec.JaxprEqn, place: Place, call: Path | None
-    ) -> tuple[int | None, ...] | None:
+    def axes(self, eqn: jec.JaxprEqn, place: Place, call: Path) -> tuple[int | None, ...] | None:
         """Return where the batch axes of the outputs of an equation are, in one of its calls."""
         found: list[int | None] = []
         for k, var in enumerate(eqn.outvars):
-            positions = self.positions.get((place, k), {})
+            output = call, place, k
+            if output in self.positions:
+                found.append(self.positions[output])
+                continue
             # An equation that became nothing is in no call that has a name.
-            likely = {positions[call]} if call in positions else set(positions.values())
+            likely = self.positions_in_any_call.get((place, k), set())
             if len(likely) != 1 and not isinstance(var, jec.DropVar):
                 return None
-            found.append(likely.pop() if len(likely) == 1 else None)
+            found.append(next(iter(likely)) if len(likely) == 1 else None)
         return tuple(found)
+
+    @functools.cached_property
+    def positions_in_any_call(self) -> Mapping[tuple[Place, int], set[int | None]]:
+        """Where the batch axes of outputs are in the calls that their equations lie in."""
+        found: dict[tuple[Place, int], set[int | None]] = {}
+        for (_, place, k), position in self.positions.items():
+            found.setdefault((place, k), set()).add(position)
+        return found
 
     def kind(
         self,
@@ -275,7 +308,9 @@ class _Maker:
         if not group and within.replaced is not None:
             return "one by one" if within.replaced == "one by one" else ""
         call, place = where
-        decides = any(self.decisions.depends(path, place) for path in self.alike(call))
+        decides = eqn.primitive.name in _DECIDING and any(
+            self.decisions.depends(path, place) for path in self.alike(call)
+        )
         kind = _kind(eqn, group, decides=decides)
         if kind == "same" and self.axes_known and not any(map(self.is_mapped, group)):
             kind = "shared"  # Some rules run where nothing is mapped, and change nothing.
@@ -291,16 +326,21 @@ class _Maker:
 
     def is_mapped(self, eqn: jec.JaxprEqn) -> bool:
         """Say whether an operand or a result of a batched equation has a batch axis."""
-        atoms = [*eqn.outvars, *(v for v in eqn.invars if not isinstance(v, jec.Literal))]
-        return any(atom in self.shapes for atom in atoms)
+        for var in eqn.outvars:
+            if var in self.shapes:
+                return True
+        return any(not isinstance(v, jec.Literal) and v in self.shapes for v in eqn.invars)
 
 
 def _kind(eqn: jec.JaxprEqn, group: tuple[jec.JaxprEqn, ...], *, decides: bool) -> Kind:
     """Say what became of an equation; `decides`: whether examples have a say in its predicate."""
     name = eqn.primitive.name
-    names = [batched.primitive.name for batched in group]
-    if names and (kind := _kind_of_decision(eqn, group, decides=decides)):
+    if group and name in _DECIDING and (kind := _kind_of_decision(eqn, group, decides=decides)):
         return kind
+    if len(group) == 1 and group[0].primitive is eqn.primitive and name not in _PRINTS:
+        # That is most of them.
+        return "shared" if _types(group[0]) == _types(eqn) else "same"
+    names = [batched.primitive.name for batched in group]
     if names == [name] and _types(group[0]) == _types(eqn):
         return "shared"
     unrolled = name in _PRINTS or (name in _CALLBACKS and names.count(name) > 1)

@@ -14,7 +14,7 @@ import jax.extend.core as jec
 from vmapguide._jaxpr import source_lines
 from vmapguide._trace.batch_axes import find_axes
 from vmapguide._trace.call import Call, TracedArguments
-from vmapguide._trace.provenance import source_map
+from vmapguide._trace.provenance import source_map, without_collector
 from vmapguide._trace.steps import Step, boundary, steps, unknown
 
 
@@ -31,6 +31,7 @@ class Trace:
         complete: whether there is none of these.
         axis_sizes: the sizes of the batch axes by their names, the outermost first.
         shapes: the shapes of the variables that have batch axes, with the names of these.
+        values: for variables of `batched` the variable of `per_example` that each is the batch of.
         arguments: what the user calls the arguments that were traced.
     """
 
@@ -42,6 +43,7 @@ class Trace:
     complete: bool
     axis_sizes: Mapping[str, int]
     shapes: Mapping[jec.Var, tuple[int | str, ...]]
+    values: Mapping[jec.Var, jec.Var]
     arguments: tuple[str, ...]
 
 
@@ -50,22 +52,27 @@ def trace(call: Call, traced: TracedArguments = "all") -> Trace:
 
     Args:
         call: the call.
-        traced: which arguments are to be traced, see `Call.settle`.
+        traced: which arguments are to be traced, see `Call.settled`.
 
     Raises:
         Exception: what `jax.vmap` raises for this call.
     """
     source_lines.forget()
-    found = source_map(call, traced)
-    axes = find_axes(call, found)
-    return Trace(
-        per_example=found.per_example,
-        batched=found.batched,
-        steps=tuple(steps(call, found, axes)),
-        boundary=tuple(boundary(found)),
-        unknown=tuple(unknown(found)),
-        complete=found.complete,
-        axis_sizes=axes.sizes,
-        shapes=axes.shapes,
-        arguments=tuple(call.traced_names),
-    )
+    with without_collector():
+        found = source_map(call, traced)
+        axes = find_axes(found)
+        return Trace(
+            per_example=found.per_example,
+            batched=found.batched,
+            steps=tuple(steps(found, axes)),
+            boundary=tuple(boundary(found)),
+            unknown=tuple(unknown(found)),
+            complete=found.complete,
+            axis_sizes=axes.sizes,
+            shapes=axes.shapes,
+            values={
+                var: found.per_example_jaxprs[number].eqns[i].outvars[k]
+                for var, (_, (number, i), k) in found.values.items()
+            },
+            arguments=found.call.traced_names,
+        )
