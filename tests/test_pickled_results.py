@@ -51,6 +51,16 @@ def test_a_listing() -> None:
     assert again.to_dict() == listing.to_dict()
 
 
+def test_a_comparison() -> None:
+    """Its answers, and the programs side by side."""
+    comparison = vmapguide.compare(jax.vmap(program), by_hand=lambda X: jnp.sin(X).sum(1))(X)
+    again = through_pickle(comparison)
+    assert str(again) == str(comparison)
+    assert again._repr_html_() == comparison._repr_html_()
+    assert again.to_dict() == comparison.to_dict()
+    assert again.same_program is comparison.same_program is False
+
+
 @pytest.mark.parametrize(
     "get", [lambda e: e.batched, lambda e: e.steps[0].equation], ids=["jaxpr", "equation"]
 )

@@ -18,9 +18,10 @@ import jax.extend.core as jec
 
 from vmapguide._advice import wrong_calls
 from vmapguide._advice.waiting import waiting
-from vmapguide._data import LeafResult, PairedEquations
+from vmapguide._data import LeafResult, PairedEquations, Program
 from vmapguide._jaxpr import to_data
 from vmapguide._jaxpr.alignment import Alignment, align
+from vmapguide._jaxpr.pickled import without_jaxprs
 from vmapguide._measure import programs, xla
 from vmapguide._show.comparison import Pairing, comparison_report
 from vmapguide._show.report import Report, Reported
@@ -64,14 +65,15 @@ class Side:
 
 
 class _Grounds(NamedTuple):
-    """What the answers about a side stand on.
+    """What the answers about a side stand on, as plain data.
 
+    `listed` is its jaxpr, `pairs` its alignment with the first side, None if that was declined.
     `folded` says that its program would be that of the first side if captured arrays were
     arguments.
     """
 
-    program: programs.Program
-    alignment: Alignment
+    listed: Program
+    pairs: tuple[PairedEquations, ...] | None
     folded: bool
 
 
@@ -133,10 +135,10 @@ class Comparison(Reported):
         }
 
     def _side_dict(self, side: Side, grounds: _Grounds) -> dict[str, object]:
-        pairs, program = self._pairs(grounds), grounds.program
+        pairs = grounds.pairs
         return {
             "name": side.name,
-            "jaxpr": to_data.read(program.jaxpr, program.captured).program.to_dict(),
+            "jaxpr": grounds.listed.to_dict(),
             "program": side.program,
             "same_jaxpr": side.same_jaxpr,
             "same_program": side.same_program,
@@ -145,30 +147,16 @@ class Comparison(Reported):
             "pairs": None if pairs is None else [*map(dataclasses.asdict, pairs)],
         }
 
-    def _pairs(self, grounds: _Grounds) -> tuple[PairedEquations, ...] | None:
-        """Return the rows of the alignment of a side with the first, None if it was declined."""
-        pairs = grounds.alignment.pairs
-        if pairs is None:
-            return None
-        both = (self._grounds[0].program, grounds.program)
-        left, right = (to_data.read(p.flat, p.captured).equations for p in both)
-        return tuple(
-            PairedEquations(
-                left=left[id(pair.left)] if pair.left else None,
-                right=right[id(pair.right)] if pair.right else None,
-                relation=pair.relation,
-                is_layout=pair.is_layout,
-                depth=pair.depth,
-            )
-            for pair in pairs
-        )
+    def __getstate__(self) -> dict[str, object]:
+        """Return what is pickled: all but the jaxprs, which JAX cannot pickle, and their texts."""
+        return {**vars(self), "sides": without_jaxprs(self.sides)}
 
     def _as_report(self) -> Report:
         first = self.sides[0]
         pairings = [
             Pairing(
                 names=(first.name, side.name),
-                pairs=self._pairs(grounds),
+                pairs=grounds.pairs,
                 answers=(side.same_jaxpr, side.same_program, side.same_numbers),
                 instructions=(xla.operations(first.program), xla.operations(side.program)),
                 leaves=side.leaves,
@@ -271,7 +259,27 @@ def _compared(
         same_program=alike.same,
         leaves=programs.compare_results(first, program, *tolerances),
     )
-    return side, _Grounds(program, alignment, alike.folded)
+    listed = to_data.read(program.jaxpr, program.captured).program
+    return side, _Grounds(listed, _pairs(first, program, alignment), alike.folded)
+
+
+def _pairs(
+    first: programs.Program, program: programs.Program, alignment: Alignment
+) -> tuple[PairedEquations, ...] | None:
+    """Return the rows of an alignment as plain data, None if it was declined."""
+    if alignment.pairs is None:
+        return None
+    left, right = (to_data.read(p.flat, p.captured).equations for p in (first, program))
+    return tuple(
+        PairedEquations(
+            left=left[id(pair.left)] if pair.left else None,
+            right=right[id(pair.right)] if pair.right else None,
+            relation=pair.relation,
+            is_layout=pair.is_layout,
+            depth=pair.depth,
+        )
+        for pair in alignment.pairs
+    )
 
 
 def _built(name: str, f: Callable[..., Any], args: Any, kwargs: Any) -> programs.Program:
