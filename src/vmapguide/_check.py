@@ -21,6 +21,7 @@ from vmapguide._measure.both_sides import Sides
 from vmapguide._measure.evidence import Reason
 from vmapguide._show.agreement import summary
 from vmapguide._show.report import Report, Reported, Verdict
+from vmapguide._show.words import counted
 from vmapguide._trace.call import Call, Vmap
 from vmapguide._trace.names import function_name
 
@@ -95,7 +96,7 @@ class Check(Reported):
 
     def _as_report(self) -> Report:
         ran = len(self.examples)
-        how_many = f"{self.batch_size:,} example{'' if self.batch_size == 1 else 's'}"
+        how_many = counted(self.batch_size, "example")
         if ran < self.batch_size:
             how_many = f"{ran:,} of {how_many}, drawn at random"
         answer = "yes" if self.same else "no"

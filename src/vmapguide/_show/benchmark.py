@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from typing import Any
 
 from vmapguide._show.report import Report, Row, Table
+from vmapguide._show.words import listed
 
 
 _NOT_RUN = "–"
@@ -93,7 +94,7 @@ def _cells(side: TimedSide, fastest: TimedSide) -> Iterator[str]:
 
 def _notes(view: BenchmarkView) -> Iterator[str]:
     as_it_is = [name for name in view.names if not view.compiled[name]]
-    state = f"Compiled, but {_listed(as_it_is)}" if as_it_is else "Compiled"
+    state = f"Compiled, but {listed(as_it_is)}" if as_it_is else "Compiled"
     if len(as_it_is) == len(view.names):
         state = "As they are"
     yield f"{state}, on {view.device}."
@@ -114,16 +115,11 @@ def _about_programs(view: BenchmarkView) -> Iterator[str]:
         for group in groups:
             sizes.setdefault(group, []).append(size)
     for group, where in sizes.items():
-        at = "" if len(where) == len(view.sizes) else f" at batch size {_listed(where)}"
+        at = "" if len(where) == len(view.sizes) else f" at batch size {listed(where)}"
         yield (
-            f"{_listed(group)} are one compiled program{at}: what differs between their times "
+            f"{listed(group)} are one compiled program{at}: what differs between their times "
             f"is noise."
         )
-
-
-def _listed(names: Iterable[object]) -> str:
-    *others, last = map(str, names)
-    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _seconds(seconds: float) -> str:

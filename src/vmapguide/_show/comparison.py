@@ -14,6 +14,7 @@ from vmapguide._data import LeafResult, PairedEquations
 from vmapguide._show.agreement import summary
 from vmapguide._show.report import Report, Row, Table, Verdict
 from vmapguide._show.tokens import Token, equation_tokens
+from vmapguide._show.words import counted
 
 
 # Every relation has a sign of its own shape.
@@ -77,12 +78,12 @@ def _about_jaxprs(pairing: Pairing) -> str:
     if pairing.pairs is None:
         return "no step of the one is a step of the other"
     if pairing.answers[0]:
-        return _count(len(pairing.pairs), "equation")
+        return counted(len(pairing.pairs), "equation")
     relations = Counter(p.relation for p in pairing.pairs if not p.is_layout)
     parts = []
     if relations["same"] or relations["layout"]:
         both = relations["same"] + relations["layout"]
-        text = f"{_count(both, 'step')} in both"
+        text = f"{counted(both, 'step')} in both"
         if relations["layout"]:
             moved = "" if relations["layout"] == both else f"{relations['layout']} of them "
             text += f", {moved}with axes or operands in another place"
@@ -110,7 +111,7 @@ def _about_programs(pairing: Pairing) -> str:
     if pairing.answers[1] is None:
         return "the texts are equal, but leave out what is in large constants, or what callbacks do"
     if pairing.answers[1]:
-        return _count(one.total(), "instruction")
+        return counted(one.total(), "instruction")
     if pairing.folded:
         return (
             "but only for what XLA has computed from captured arrays: with these as arguments the "
@@ -157,7 +158,3 @@ def _row(pair: PairedEquations) -> Row:
 def _listed(names: Sequence[str]) -> str:
     counts = Counter(names)
     return ", ".join(f"{name} ({n} times)" if n > 1 else name for name, n in counts.items())
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

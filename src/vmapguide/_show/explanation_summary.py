@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from vmapguide._data import Equation, Variable
 from vmapguide._show.explanation import ExplanationView, Group, Row
+from vmapguide._show.words import counted, listed
 
 
 # What is said of a number of equations of a kind, those that cost first.
@@ -57,7 +58,7 @@ def _sentences(view: ExplanationView) -> Iterator[str]:
     steps = [row for row in view.rows if row.equation]
     kinds = Counter(row.kind for row in steps)
     batched = [is_layout for row in view.rows for _, is_layout in row.batched]
-    yield f"{_count(len(steps), 'equation')} became {len(batched)}."
+    yield f"{counted(len(steps), 'equation')} became {len(batched)}."
     once = kinds["same"] + kinds["shared"] + kinds["layout"]
     if once:
         everything = once == len(steps) > 1
@@ -101,7 +102,7 @@ def _rank(eqn: Equation) -> int:
 
 def _of_bounds(view: ExplanationView, rows: Sequence[Row]) -> Iterator[str]:
     if rows:
-        names = _listed([*dict.fromkeys(name for row in rows for name in row.bounds)])
+        names = listed([*dict.fromkeys(name for row in rows for name in row.bounds)])
         number = "A loop runs" if len(rows) == 1 else f"{len(rows)} loops run"
         yield f"{number} as often as {names} says{_at(view, rows)}: jax.vmap alone hands on the"
         yield 'number, and may make another loop of it, which traced="mapped" shows.'
@@ -112,7 +113,7 @@ def _of_kernels(rows: Sequence[Row]) -> str:
     if len(names) == 1:
         return f"{names[0]} is one call of a library, which may take the matrices one by one"
     return (
-        f"{_listed(names)} are each one call of a library, which may take the matrices one by one"
+        f"{listed(names)} are each one call of a library, which may take the matrices one by one"
     )
 
 
@@ -120,9 +121,9 @@ def _of_unknown(rows: Sequence[Row]) -> str:
     ours = sum(row.equation is not None for row in rows)
     theirs = sum(row.equation is None for row in rows)
     if not ours:
-        number = _count(theirs, "batched equation")
+        number = counted(theirs, "batched equation")
         return _agree(f"{number} could not be mapped to what {{they}} came from", theirs)
-    number = _count(ours, "equation")
+    number = counted(ours, "equation")
     if not theirs:
         return _agree(f"{number} could not be mapped to what vmap made of {{them}}", ours)
     return f"{number} and {theirs} of the batched ones could not be mapped to each other"
@@ -134,7 +135,7 @@ def folded(group: Group) -> str:
     What did not run once for the batch matters.
     """
     rows = [group.rows[i] for i in sorted(group.folded)]
-    number = _count(len(rows), "equation")
+    number = counted(len(rows), "equation")
     if any(row.own for row in rows):
         number = number.replace(" ", " more ")
     else:
@@ -165,12 +166,7 @@ def _is_one_file(view: ExplanationView) -> bool:
 def _numbered(numbers: set[int]) -> str:
     first, more = sorted(numbers)[:_FEW_LINES], len(numbers) - _FEW_LINES
     texts = [*map(str, first), *[f"{more} more"] * (more > 0)]
-    return f"line{'s' * (len(texts) > 1)} {_listed(texts)}"
-
-
-def _listed(texts: Sequence[str]) -> str:
-    *first, last = texts
-    return f"{', '.join(first)} and {last}" if first else last
+    return f"line{'s' * (len(texts) > 1)} {listed(texts)}"
 
 
 def _agree(sentence: str, number: int) -> str:
@@ -187,7 +183,3 @@ def _agree(sentence: str, number: int) -> str:
         they="it" if one else "they",
         them="it" if one else "them",
     )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

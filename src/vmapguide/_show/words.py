@@ -1,0 +1,16 @@
+"""Say numbers and lists in words: `counted(2, "equation")`, `listed(["a", "b"])`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number of things: `1 equation`, `2 equations`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(texts: Iterable[object]) -> str:
+    """Return texts as a sentence lists them: `a, b and c`."""
+    *first, last = map(str, texts)
+    return f"{', '.join(first)} and {last}" if first else last
