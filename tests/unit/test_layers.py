@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 
-PACKAGE = Path(__file__).parent.parent / "src" / "vmapguide"
+PACKAGE = Path(__file__).parent.parent.parent / "src" / "vmapguide"
 
 # Of each folder, what it may import of the package besides itself; below the folders are the files
 # that stand on top, which are what people call.

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 
-README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+README = (Path(__file__).parent.parent.parent / "README.md").read_text("utf-8")
 
 
 def test_the_command_line_prints_what_the_readme_shows(tmp_path: Path) -> None:
