@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from batches import array
 from jax import lax
 
 import vmapguide
@@ -19,11 +20,6 @@ from vmapguide import Cost
 
 X = jnp.ones((3, 5))
 A = jnp.eye(5)
-
-
-def array(*shape: int, dtype: Any = jnp.float32) -> jax.ShapeDtypeStruct:
-    """Return a type."""
-    return jax.ShapeDtypeStruct(shape, dtype)
 
 
 def of(primitive: str, f: Callable[..., Any], *args: Any) -> int:

@@ -8,26 +8,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from accounts import Checked
+from batches import INDEX, INDICES, MATRICES, NUMBERS, VECTOR, VECTORS
+from equations import everything
 from jax import lax
 from jax.experimental import io_callback
 from jax.experimental import pallas as pl
 from jax.sharding import AxisType, PartitionSpec
 
 import vmapguide
-from vmapguide._explain import Explanation
 from vmapguide._jaxpr.equality import equal
-from vmapguide._jaxpr.walk import rebuild, walk
+from vmapguide._jaxpr.walk import rebuild
 from vmapguide._trace import marks
-
-
-Checked = Callable[..., Explanation]
-
-VECTOR = jax.ShapeDtypeStruct((4,), jnp.float32)
-VECTORS = jax.ShapeDtypeStruct((3, 4), jnp.float32)
-MATRICES = jax.ShapeDtypeStruct((3, 4, 4), jnp.float32)
-NUMBERS = jax.ShapeDtypeStruct((3,), jnp.float32)
-INDICES = jax.ShapeDtypeStruct((3,), jnp.int32)
-INDEX = jax.ShapeDtypeStruct((), jnp.int32)
 
 
 @jax.custom_jvp
@@ -162,11 +154,6 @@ NESTED = {
 }
 
 
-def equations(jaxpr: Any) -> list[Any]:
-    """Return the equations of a jaxpr and of those nested in it."""
-    return [eqn for inner in walk(jaxpr) for eqn in inner.eqns]
-
-
 class TestWhole:
     """What is shown is what `jax.vmap` makes, and every equation of it has a place."""
 
@@ -254,7 +241,7 @@ class TestWhole:
         assert {step.kind for step in explanation.steps} == {"unknown"}
         assert not any(step.batched for step in explanation.steps)
         assert not explanation.boundary
-        assert {*map(id, explanation.unknown)} == {*map(id, equations(explanation.batched))}
+        assert {*map(id, explanation.unknown)} == {*map(id, everything(explanation.batched))}
         assert explanation.to_dict()["complete"] is False
         table = explanation._repr_html_().partition("<table")[2].partition("<script")[0]
         for view in (str(explanation), table):
@@ -292,62 +279,7 @@ class TestWhole:
         assert dict(kinds)["tanh"] == "same"
         claimed = [eqn for step in explanation.steps for eqn in step.batched]
         every = [*claimed, *explanation.unknown, *explanation.boundary]
-        assert sorted(map(id, every)) == sorted(map(id, equations(explanation.batched)))
-
-
-# Pairs of functions whose jaxprs differ.
-DIFFERENT: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
-    "primitive": (lambda x, _: jnp.sin(x), lambda x, _: jnp.cos(x)),
-    "parameter": (lambda x, _: jax.lax.cumsum(x), lambda x, _: jax.lax.cumsum(x, reverse=True)),
-    "literal": (lambda x, _: x * 2.0, lambda x, _: x * 3.0),
-    "literal or variable": (lambda x, _: x * 2.0, lambda x, y: x * y[0]),
-    "operands": (lambda x, y: x - y, lambda x, y: y - x),
-    "results": (lambda x, y: (x, y), lambda x, y: (y, x)),
-    "order of results": (lambda x, _: (jnp.sin(x), x), lambda x, _: (x, jnp.sin(x))),
-    "number of results": (lambda x, _: x, lambda x, _: (x, x)),
-    "number of equations": (lambda x, _: x + 1, lambda x, _: x + 1 + 1),
-    "body": (
-        lambda x, _: jax.lax.map(lambda v: v + 1, x),
-        lambda x, _: jax.lax.map(lambda v: v - 1, x),
-    ),
-    "order of branches": (
-        lambda x, y: jax.lax.cond(y[0] > 0, jnp.sin, jnp.cos, x),
-        lambda x, y: jax.lax.cond(y[0] > 0, jnp.cos, jnp.sin, x),
-    ),
-    "operands in a call": (
-        jax.jit(lambda x, y: x - y),
-        jax.jit(lambda x, y: y - x),
-    ),
-    "the second of two bodies": (
-        lambda x, _: (jax.jit(jnp.cos)(x), jax.jit(lambda v: v + 1)(x)),
-        lambda x, _: (jax.jit(jnp.cos)(x), jax.jit(lambda v: v + 2)(x)),
-    ),
-}
-
-
-class TestEqual:
-    """Identity is only worth what the comparison is worth."""
-
-    @pytest.mark.parametrize("difference", DIFFERENT)
-    def test_a_difference_is_seen(self, difference: str) -> None:
-        """Another primitive, parameter, literal, operand, result, or nested jaxpr is a difference.
-
-        The text that JAX prints says the same.
-        """
-        x = jnp.ones(3)
-        a, b = (jax.make_jaxpr(f)(x, x) for f in DIFFERENT[difference])
-        assert not equal(a, b)
-        assert not equal(b, a)
-        assert str(a) != str(b)
-
-    def test_another_size_or_type_is_a_difference(self) -> None:
-        """The types of arguments count, even where nothing else differs."""
-        small, large, whole = (
-            jax.make_jaxpr(lambda x: x)(jax.ShapeDtypeStruct(shape, dtype))
-            for shape, dtype in (((3,), "float32"), ((4,), "float32"), ((3,), "int32"))
-        )
-        assert not equal(small, large)
-        assert not equal(small, whole)
+        assert sorted(map(id, every)) == sorted(map(id, everything(explanation.batched)))
 
     @pytest.mark.parametrize("program", PROGRAMS)
     def test_a_trace_equals_the_next_one(self, program: str) -> None:

@@ -6,27 +6,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import pytest
+from batches import W, array, neuron
 
 import vmapguide
 from vmapguide import Explanation, Step
 
 
-W = jnp.arange(10.0).reshape(2, 5)
-b = jnp.ones(2)
-
 Shape = list[int | str]
-
-
-def arrays(*shape: int) -> jax.ShapeDtypeStruct:
-    """Return an array without values."""
-    return jax.ShapeDtypeStruct(shape, jnp.float32)
-
-
-def neuron(x: jax.Array) -> jax.Array:
-    """Return the sum of a small layer."""
-    h = jnp.dot(W, x)
-    h = h + b
-    return jnp.tanh(h).sum()
 
 
 def step_of(explanation: Explanation, primitive: str) -> Step:
@@ -61,7 +47,7 @@ class TestNames:
 
     def test_the_neuron(self) -> None:
         """A product with a shared matrix puts the batch last, and the sum puts it back."""
-        explanation = vmapguide.explain(neuron)(arrays(3, 5))
+        explanation = vmapguide.explain(neuron)(array(3, 5))
         assert explanation.axis_sizes == {"B": 3}
         assert explanation.batch_size == 3
         axes = [(s.equation.primitive.name, s.batch_axes) for s in explanation.steps]
@@ -84,20 +70,20 @@ class TestNames:
     @pytest.mark.parametrize(("in_axes", "shape"), [(0, (3, 5)), (1, (5, 3)), (-1, (5, 3))])
     def test_arguments(self, in_axes: int, shape: tuple[int, ...]) -> None:
         """An argument has its batch axis where `in_axes` says, counted from either end."""
-        explanation = vmapguide.explain(neuron, in_axes)(arrays(*shape))
+        explanation = vmapguide.explain(neuron, in_axes)(array(*shape))
         assert arguments(explanation) == [["B", 5] if in_axes == 0 else [5, "B"]]
         assert results(explanation) == [["B"]]
 
     def test_an_equal_size_is_not_the_batch(self) -> None:
         """Of two axes of one size only the mapped one has the name."""
-        explanation = vmapguide.explain(lambda x: x.T @ x, 1)(arrays(3, 3, 3))
+        explanation = vmapguide.explain(lambda x: x.T @ x, 1)(array(3, 3, 3))
         assert arguments(explanation) == [[3, "B", 3]]
         assert results(explanation) == [["B", 3, 3]]
 
     @pytest.mark.parametrize("size", [0, 1])
     def test_a_batch_of_none_or_one(self, size: int) -> None:
         """A size that says nothing is no obstacle."""
-        explanation = vmapguide.explain(lambda x: (x.T @ x).sum(0), 1)(arrays(1, size, 1))
+        explanation = vmapguide.explain(lambda x: (x.T @ x).sum(0), 1)(array(1, size, 1))
         assert explanation.axis_sizes == {"B": size}
         assert arguments(explanation) == [[1, "B", 1]]
         assert results(explanation) == [["B", 1]]
@@ -105,28 +91,28 @@ class TestNames:
 
     def test_a_billion_examples(self) -> None:
         """The size is free: nothing is computed."""
-        explanation = vmapguide.explain(neuron)(arrays(10**9, 5))
+        explanation = vmapguide.explain(neuron)(array(10**9, 5))
         assert explanation.batch_size == 10**9
         assert made(explanation)[0] == ("dot_general", [2, "B"])
 
     def test_a_size_that_is_the_one_tried(self) -> None:
         """A program that has the very size by which axes are found is no exception."""
-        explanation = vmapguide.explain(lambda x: x * 2, 1)(arrays(1009, 1009))
+        explanation = vmapguide.explain(lambda x: x * 2, 1)(array(1009, 1009))
         assert results(explanation) == [["B", 1009]]
-        explanation = vmapguide.explain(lambda x: x * 2, 1)(arrays(2018, 3))
+        explanation = vmapguide.explain(lambda x: x * 2, 1)(array(2018, 3))
         assert arguments(explanation) == [[2018, "B"]]
 
     def test_unmapped_values_have_none(self) -> None:
         """What is shared has no batch axis and no name."""
         explanation = vmapguide.explain(lambda x, w: (x + 1, w * 2), (0, None))(
-            arrays(3, 4), arrays(4)
+            array(3, 4), array(4)
         )
         assert [step.batch_axes for step in explanation.steps] == [(0,), (None,)]
         assert arguments(explanation) == [["B", 4], [4]]
 
     def test_the_size_alone(self) -> None:
         """Where no argument is mapped the results are: they are broadcast at the boundary."""
-        explanation = vmapguide.explain(lambda x: x + 1, None, axis_size=7)(arrays(4))
+        explanation = vmapguide.explain(lambda x: x + 1, None, axis_size=7)(array(4))
         assert explanation.axis_sizes == {"B": 7}
         assert [step.batch_axes for step in explanation.steps] == [(None,)]
         assert results(explanation) == [["B", 4]]
@@ -135,13 +121,13 @@ class TestNames:
         """Every result of an equation has a position of its own."""
         explanation = vmapguide.explain(
             lambda x: jax.lax.scan(lambda c, v: (c + v, c * v), 0.0, x)
-        )(arrays(3, 4))
+        )(array(3, 4))
         assert step_of(explanation, "scan").batch_axes == (0, 1)
         data: Any = explanation.to_dict()
         (scan,) = (e for e in data["batched"]["equations"] if e["primitive"] == "scan")
         shapes = [list(output["type"]["shape"]) for output in scan["outputs"]]
         assert shapes == [["B"], [4, "B"]]
-        explanation = vmapguide.explain(lambda x: jax.lax.top_k(x, 2))(arrays(3, 4))
+        explanation = vmapguide.explain(lambda x: jax.lax.top_k(x, 2))(array(3, 4))
         assert step_of(explanation, "top_k").batch_axes == (0, 0)
 
     def test_the_batch_merged_with_another_axis(self) -> None:
@@ -150,7 +136,7 @@ class TestNames:
         def f(x: jax.Array, k: jax.Array) -> Any:
             return jax.lax.conv(x, k, (1,), "SAME")
 
-        explanation = vmapguide.explain(f)(arrays(3, 1, 4, 8), arrays(3, 2, 4, 5))
+        explanation = vmapguide.explain(f)(array(3, 1, 4, 8), array(3, 2, 4, 5))
         shapes = [shape for _, shape in made(explanation)]
         assert [1, "B·4", 8] in shapes
         assert ["B·2", 4, 5] in shapes
@@ -175,7 +161,7 @@ class TestNestedAxes:
         """In a scan's body the loop's axis is gone and the batch is where it was moved to."""
         explanation = vmapguide.explain(
             lambda x: jax.lax.scan(lambda c, v: (c + v, jnp.sin(v)), jnp.zeros(5), x)
-        )(arrays(3, 4, 5))
+        )(array(3, 4, 5))
         assert step_of(explanation, "sin").depth == 1
         assert step_of(explanation, "sin").batch_axes == (0,)
         shapes = dict(made(explanation))
@@ -189,7 +175,7 @@ class TestNestedAxes:
             y = jax.lax.cond(i > 0, jnp.sin, jnp.cos, x)
             return jax.jit(lambda v: jnp.tanh(jnp.dot(W, v)))(y)
 
-        explanation = vmapguide.explain(f, (1, 0))(arrays(5, 3), arrays(3))
+        explanation = vmapguide.explain(f, (1, 0))(array(5, 3), array(3))
         shapes = dict(made(explanation))
         assert sorted([shapes["sin"], shapes["cos"]], key=str) == [["B", 5], ["B", 5]]
         assert shapes["dot_general"] == [2, "B"]
@@ -198,7 +184,7 @@ class TestNestedAxes:
 
     def test_two_vmaps(self) -> None:
         """The outer batch is B and the inner one C."""
-        explanation = vmapguide.explain(jax.vmap(lambda y: y * y.sum(), in_axes=1))(arrays(3, 4, 5))
+        explanation = vmapguide.explain(jax.vmap(lambda y: y * y.sum(), in_axes=1))(array(3, 4, 5))
         assert explanation.axis_sizes == {"B": 3, "C": 5}
         assert arguments(explanation) == [["B", 4, "C"]]
         assert results(explanation) == [["B", "C", 4]]
@@ -209,7 +195,7 @@ class TestNestedAxes:
     def test_two_vmaps_over_different_arguments(self) -> None:
         """Batches of one size keep their names apart."""
         explanation = vmapguide.explain(jax.vmap(jnp.multiply, (None, 0)), (0, None))(
-            arrays(3), arrays(3, 4)
+            array(3), array(3, 4)
         )
         assert arguments(explanation) == [["B"], ["C", 4]]
         assert results(explanation) == [["B", "C", 4]]
@@ -217,7 +203,7 @@ class TestNestedAxes:
     def test_three_vmaps(self) -> None:
         """And so on down the alphabet."""
         f = jax.vmap(jax.vmap(lambda y: y * 2, in_axes=1, out_axes=1))
-        explanation = vmapguide.explain(f)(arrays(2, 3, 4, 5))
+        explanation = vmapguide.explain(f)(array(2, 3, 4, 5))
         assert explanation.axis_sizes == {"B": 2, "C": 3, "D": 5}
         assert results(explanation) == [["B", "C", 4, "D"]]
 
@@ -228,8 +214,8 @@ class TestNestedAxes:
         def f(x: jax.Array) -> Any:
             return wrap(lambda y: jnp.sin(y) * 2)(x)
 
-        assert vmapguide.explain(f)(arrays(3, 4)).axis_sizes == {"B": 3}
-        assert results(vmapguide.explain(f)(arrays(3, 4))) == [["B", 4]]
+        assert vmapguide.explain(f)(array(3, 4)).axis_sizes == {"B": 3}
+        assert results(vmapguide.explain(f)(array(3, 4))) == [["B", 4]]
 
 
 class TestCollectives:
@@ -238,14 +224,14 @@ class TestCollectives:
     def test_a_sum_over_the_batch(self) -> None:
         """What is summed over all examples is the same for all."""
         explanation = vmapguide.explain(lambda x: x - jax.lax.psum(x, "i"), axis_name="i")(
-            arrays(3, 4)
+            array(3, 4)
         )
         assert [step.batch_axes for step in explanation.steps] == [(None,), (0,)]
 
     def test_all_that_was_gathered(self) -> None:
         """What each example gathers from all has the batch as an axis of its own."""
         explanation = vmapguide.explain(lambda x: jax.lax.all_gather(x, "i"), axis_name="i")(
-            arrays(3, 4)
+            array(3, 4)
         )
         assert results(explanation) == [["B", "B", 4]]
 
@@ -255,7 +241,7 @@ class TestCollectives:
         def f(x: jax.Array) -> Any:
             return jax.lax.ppermute(x * 2, "i", [(0, 1), (1, 2), (2, 0)]) + 1
 
-        explanation = vmapguide.explain(f, 1, axis_name="i")(arrays(4, 3))
+        explanation = vmapguide.explain(f, 1, axis_name="i")(array(4, 3))
         assert [step.batch_axes for step in explanation.steps] == [(1,), (1,), (1,)]
         shapes = [shape for _, shape in made(explanation)]
         assert shapes[:2] == [[4, "B"], [4, "B"]]
@@ -269,6 +255,6 @@ class TestCollectives:
                 x = x * 2
             return x
 
-        explanation = vmapguide.explain(f, -1, axis_name="i")(arrays(4, 3))
+        explanation = vmapguide.explain(f, -1, axis_name="i")(array(4, 3))
         assert [step.batch_axes for step in explanation.steps] == [(1,)] * 3
         assert [shape for _, shape in made(explanation)] == [[4, "B"]] * 3

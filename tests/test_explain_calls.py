@@ -4,26 +4,22 @@ import dataclasses
 import functools
 import json
 import re
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from accounts import Checked
+from batches import V, W, X
+from equations import bare
+from hostile_names import assert_is_text
+from markup_tree import Tree
 
 import vmapguide
-from vmapguide._explain import Explanation
-from vmapguide._jaxpr.compat import opened
+from vmapguide import Explanation
 from vmapguide._jaxpr.equality import equal
 from vmapguide._jaxpr.walk import without_addresses
-
-
-Checked = Callable[..., Explanation]
-
-W = jnp.arange(10.0).reshape(2, 5)
-X = jnp.arange(12.0).reshape(3, 4)
-V = jnp.arange(3.0)
 
 
 @functools.partial(jax.tree_util.register_dataclass, data_fields=["w", "b"], meta_fields=["kind"])
@@ -172,7 +168,7 @@ class TestAccepted:
     def test_an_unmapped_number_is_an_argument_where_it_can_be(self, checked: Checked) -> None:
         """A number that is only used as one is traced like any other argument."""
         explanation = checked(lambda n, x: n * x, 3, X, in_axes=(None, 0))
-        assert len(opened(explanation.batched).invars) == 2
+        assert len(bare(explanation.batched).invars) == 2
 
     @pytest.mark.parametrize("array", [jnp.float32(1.0), np.float32(1.0), np.ones(())])
     def test_an_array_in_if(self, array: Any) -> None:
@@ -361,8 +357,8 @@ class TestValue:
         """Both are what JAX makes, and the steps hold their very equations."""
         explanation = vmapguide.explain(cube)(X)
         assert str(explanation.per_example) == str(jax.make_jaxpr(cube)(X[0]))
-        assert explanation.steps[0].equation is opened(explanation.per_example).eqns[0]
-        last = opened(explanation.batched).eqns[-1]
+        assert explanation.steps[0].equation is bare(explanation.per_example).eqns[0]
+        last = bare(explanation.batched).eqns[-1]
         assert explanation.steps[-1].batched[-1] is last
 
     @pytest.mark.parametrize(
@@ -422,19 +418,17 @@ class TestValue:
 
         f.__name__ = evil
         explanation = vmapguide.explain(f, ({evil: 0},))({evil: X})
-        html = explanation._repr_html_()
-        assert "<img" not in html
-        assert html.count("&lt;img src=x onerror=alert(1)&gt;") >= 3
-        assert "&lt;img src=code&gt;" in html
+        html = explanation.as_html()
+        assert_is_text(evil, html)
+        assert_is_text("<img src=code>", html)
+        assert Tree(html).text.count(evil) >= 3
         assert evil in str(explanation)
 
     def test_the_html_is_whole(self) -> None:
         """Every equation is in it, and every tag that is opened is closed."""
         explanation = vmapguide.explain(cube, out_axes=1)(X)
         html = explanation._repr_html_()
-        for tag in ("div", "table", "tbody", "tr", "td", "span", "details", "script", "style"):
-            opened, closed = (len(re.findall(rf"<{p}{tag}\b", html)) for p in ("", "/"))
-            assert opened == closed, tag
+        assert Tree(html).counts["table"] == 1
         assert html.count('class="vg-made') == sum(
             len(step.batched) for step in explanation.steps
         ) + len(explanation.boundary)

@@ -7,17 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from batches import INDEX, INDICES, MATRICES, VECTOR, VECTORS, array
 from jax.experimental import io_callback
 
 import vmapguide
 
 
-VECTOR = jax.ShapeDtypeStruct((4,), jnp.float32)
-VECTORS = jax.ShapeDtypeStruct((3, 4), jnp.float32)
-SQUARES = jax.ShapeDtypeStruct((3, 4, 4), jnp.float32)
-PARTS = jax.ShapeDtypeStruct((3, 3, 4), jnp.float32)
-INDEX = jax.ShapeDtypeStruct((), jnp.int32)
-INDICES = jax.ShapeDtypeStruct((3,), jnp.int32)
+PARTS = array(3, 3, 4)
 
 
 def kinds(f: Callable[..., Any], *args: Any, **vmap: Any) -> dict[str, str]:
@@ -52,7 +48,7 @@ class TestSame:
 
     def test_a_layout_operation_that_stayed_itself(self) -> None:
         """A transpose that is a transpose is no layout that vmap added."""
-        assert kinds(jnp.transpose, SQUARES) == {"transpose": "same"}
+        assert kinds(jnp.transpose, MATRICES) == {"transpose": "same"}
 
     def test_a_loop_over_what_the_user_looped_over(self) -> None:
         """A scan stays one scan, for all examples at once."""

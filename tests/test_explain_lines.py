@@ -13,17 +13,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import pytest
+from batches import VECTORS
 
 import vmapguide
 from vmapguide import Source, Step
 
 
-XS = jax.ShapeDtypeStruct((3, 4), jnp.float32)
-
-
 def step_of(f: Callable[..., Any], primitive: str, *args: Any) -> Step:
     """Explain a function and return the last step of a primitive."""
-    steps = vmapguide.explain(f)(*args or (XS,)).steps
+    steps = vmapguide.explain(f)(*args or (VECTORS,)).steps
     return [step for step in steps if step.equation.primitive.name == primitive][-1]
 
 
@@ -142,7 +140,7 @@ class TestExpressions:
         assert source_of(outer, "sin").line == line_of(several, 2)
         source = source_of(outer, "cos")
         assert (source.line, source.function) == (line_of(several, 2), "several")
-        steps = vmapguide.explain(outer)(XS).steps
+        steps = vmapguide.explain(outer)(VECTORS).steps
         assert steps[0].source is not None
         assert (steps[0].source.line, steps[0].source.function) == (line_of(outer, 2), "inner")
         assert steps[-1].source is not None
@@ -177,7 +175,7 @@ class TestExpressions:
 
     def test_the_source_is_what_is_in_the_file(self) -> None:
         """File, line and columns lead to the expression, with or without the text."""
-        for step in vmapguide.explain(several)(XS).steps:
+        for step in vmapguide.explain(several)(VECTORS).steps:
             source = step.source
             assert source is not None
             assert source.file == __file__
@@ -236,7 +234,7 @@ class TestLibraries:
 
     def test_a_function_that_is_all_library(self) -> None:
         """Its own lines are shown; what called it from outside is no line of it."""
-        explanation = vmapguide.explain(jnp.sort)(XS)
+        explanation = vmapguide.explain(jnp.sort)(VECTORS)
         call, sort = explanation.steps
         assert call.source is None
         assert sort.source is not None
@@ -246,7 +244,7 @@ class TestLibraries:
     def test_a_library_function_in_a_view_is_folded(self) -> None:
         """Of a call that makes many equations one line is shown, and how many there are."""
         explanation = vmapguide.explain(lambda a, b: 2 * jnp.linalg.solve(a, b))(
-            jax.ShapeDtypeStruct((3, 4, 4), jnp.float32), XS
+            jax.ShapeDtypeStruct((3, 4, 4), jnp.float32), VECTORS
         )
         inside = sum(not step.in_user_code for step in explanation.steps)
         assert inside > 10
@@ -287,7 +285,7 @@ class TestMissing:
     @pytest.mark.parametrize("filename", ["<string>", "<stdin>", "/nowhere/at_all.py"])
     def test_executed_code(self, filename: str) -> None:
         """Code that is in no file has no lines."""
-        explanation = vmapguide.explain(execute(new_code(), filename))(XS)
+        explanation = vmapguide.explain(execute(new_code(), filename))(VECTORS)
         assert [step.source for step in explanation.steps] == [None, None]
         assert [step.kind for step in explanation.steps] == ["same", "same"]
         assert "(no source)" in str(explanation)
@@ -323,7 +321,7 @@ class TestMissing:
         """A name of a file is a claim: a file that was changed since, or never was the source."""
         path = tmp_path / "other.py"
         path.write_text(text, encoding="utf-8")
-        steps = vmapguide.explain(execute(new_code(), str(path)))(XS).steps
+        steps = vmapguide.explain(execute(new_code(), str(path)))(VECTORS).steps
         assert [step.source for step in steps] == [None, None]
 
     def test_a_file_edited_after_import(self, tmp_path: Path) -> None:
@@ -333,7 +331,7 @@ class TestMissing:
         path.write_text(f"import jax.numpy as jnp\n\n\n{code}", encoding="utf-8")
         g = load(path).g
         path.write_text(f"import jax.numpy as jnp\nN = 1\n\n\n{code}", encoding="utf-8")
-        assert [step.source for step in vmapguide.explain(g)(XS).steps] == [None, None]
+        assert [step.source for step in vmapguide.explain(g)(VECTORS).steps] == [None, None]
 
     def test_a_file_as_it_is(self, tmp_path: Path) -> None:
         """The same file, left alone, has lines."""

@@ -11,17 +11,16 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import pytest
+from accounts import Checked
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jax import lax
 from kind_rules import Dependence, allowed
 
 import vmapguide
-from vmapguide._explain import Explanation
+from vmapguide import Explanation
 from vmapguide._jaxpr.walk import count_primitives
 
-
-Checked = Callable[..., Explanation]
 
 SIZES = (2, 3, 5)
 AXIS = "i"

@@ -8,11 +8,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import pytest
+from accounts import Checked
 from jax.experimental import sparse
 from jax.interpreters import batching
 
 import vmapguide
-from vmapguide._explain import Explanation
+from vmapguide import Explanation
 
 
 @jax.tree_util.register_dataclass
@@ -59,7 +60,7 @@ def kinds(explanation: Explanation) -> list[tuple[str, str, Any]]:
     ]
 
 
-def test_a_type_with_a_specification_of_its_own(checked: Callable[..., Explanation]) -> None:
+def test_a_type_with_a_specification_of_its_own(checked: Checked) -> None:
     """Which axis is mapped is said by the type: it is what the operations say."""
     over = {"in_axes": Over("j"), "out_axes": Over("j"), "axis_size": 3}
     explanation = checked(double, X, **over)
@@ -67,7 +68,7 @@ def test_a_type_with_a_specification_of_its_own(checked: Callable[..., Explanati
     assert [eqn.primitive.name for eqn in explanation.boundary] == ["transpose"]
 
 
-def test_beside_an_array(checked: Callable[..., Explanation]) -> None:
+def test_beside_an_array(checked: Checked) -> None:
     """Other arguments are mapped as ever, or shared."""
 
     def f(x: Named, y: Any, w: Any) -> Any:
@@ -78,7 +79,7 @@ def test_beside_an_array(checked: Callable[..., Explanation]) -> None:
     assert [kind for _, kind, _ in kinds(explanation)] == ["same", "shared", "same"]
 
 
-def test_in_a_container(checked: Callable[..., Explanation]) -> None:
+def test_in_a_container(checked: Checked) -> None:
     """A value of such a type may lie in another one."""
     explanation = checked(
         lambda d: double(d["x"]).data.sum() * d["y"],
@@ -88,7 +89,7 @@ def test_in_a_container(checked: Callable[..., Explanation]) -> None:
     assert [kind for _, kind, _ in kinds(explanation)] == ["same"] * 4
 
 
-def test_a_loop_over_such_a_type(checked: Callable[..., Explanation]) -> None:
+def test_a_loop_over_such_a_type(checked: Checked) -> None:
     """What decides a loop is known where it is not known which array is mapped."""
 
     def f(x: Named, n: Any) -> Any:
@@ -105,14 +106,14 @@ def test_a_loop_over_such_a_type(checked: Callable[..., Explanation]) -> None:
     assert [kind for name, kind, _ in kinds(shared) if name == "while"] == ["shared"]
 
 
-def test_such_a_type_that_is_shared(checked: Callable[..., Explanation]) -> None:
+def test_such_a_type_that_is_shared(checked: Checked) -> None:
     """What is made of it alone is shared."""
     explanation = checked(lambda x, y: jnp.sin(x.data).sum() + y, X, jnp.ones(4), in_axes=(None, 0))
     assert [kind for _, kind, _ in kinds(explanation)] == ["shared", "shared", "same"]
 
 
 @pytest.mark.parametrize("in_axes", [(0, 0), (0, None), (None, 0)])
-def test_a_sparse_matrix(checked: Callable[..., Explanation], in_axes: Any) -> None:
+def test_a_sparse_matrix(checked: Checked, in_axes: Any) -> None:
     """JAX's own such type: a batch of sparse matrices."""
     dense = jnp.stack([jnp.eye(3), 2 * jnp.eye(3)])
     batch = sparse.BCOO.fromdense(dense, n_batch=1)
@@ -122,7 +123,7 @@ def test_a_sparse_matrix(checked: Callable[..., Explanation], in_axes: Any) -> N
     assert kinds(explanation) == [("bcoo_dot_general", "same", (0,))]
 
 
-def test_a_sparse_result(checked: Callable[..., Explanation]) -> None:
+def test_a_sparse_result(checked: Checked) -> None:
     """Such a type may also be what comes out."""
     explanation = checked(
         lambda x: sparse.BCOO.fromdense(x, nse=3) * 2.0, jnp.stack([jnp.eye(3)] * 4)
@@ -130,7 +131,7 @@ def test_a_sparse_result(checked: Callable[..., Explanation]) -> None:
     assert {kind for _, kind, _ in kinds(explanation)} <= {"same", "shared", "rewritten"}
 
 
-def test_a_vmapped_vmap(checked: Callable[..., Explanation]) -> None:
+def test_a_vmapped_vmap(checked: Checked) -> None:
     """Two levels, each over an axis of its own."""
     over: Any = Over("j")
     inner = jax.vmap(double, in_axes=over, out_axes=over, axis_size=3)

@@ -9,20 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from batches import W, b, neuron
 
 import vmapguide
 
 
-W = jnp.arange(10.0).reshape(2, 5)
-b = jnp.ones(2)
 MODEL = {"weights": W, "a name": b}
-
-
-def neuron(x: jax.Array) -> jax.Array:
-    """Return the sum of a small layer."""
-    h = jnp.dot(W, x)
-    h = h + b
-    return jnp.tanh(h).sum()
 
 
 def lines(listing: vmapguide.Listing) -> list[str]:

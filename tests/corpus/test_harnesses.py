@@ -20,9 +20,9 @@ import jax
 import jax.extend.core as jec
 import numpy as np
 import pytest
+from equations import BOUNDARY, bare
 from jax._src.internal_test_util import test_harnesses
 
-from vmapguide._jaxpr.compat import opened
 from vmapguide._jaxpr.equality import equal
 from vmapguide._jaxpr.walk import count_primitives, nested, walk
 from vmapguide._trace.batch_axes import Axes, find_axes
@@ -36,9 +36,6 @@ BATCH = 3
 VMAP = Vmap(axis_size=BATCH)
 
 pytestmark = pytest.mark.slow
-
-# What vmap does at its boundary: it moves a batch axis, or repeats what is unmapped.
-BOUNDARY = {"broadcast_in_dim", "transpose"}
 
 # Of each group, in a normal run.
 SAMPLE = 3
@@ -119,7 +116,7 @@ class Sweep:
             for number, jaxpr in enumerate(walk(found.per_example))
             for i in range(len(jaxpr.eqns))
         }
-        outer = opened(found.batched)
+        outer = bare(found.batched)
         for jaxpr in walk(found.batched):
             for eqn in jaxpr.eqns:
                 self.counts["equations"] += 1
@@ -138,10 +135,10 @@ class Sweep:
 
     def _compare(self, harness: Any, found: SourceMap, axes: Axes) -> None:
         """Batch every top-level equation alone and compare it with what is said to be its group."""
-        outer = opened(found.per_example)
+        outer = bare(found.per_example)
         parents = holders(found.per_example)
         groups: dict[int, Counter[str]] = {i: Counter() for i in range(len(outer.eqns))}
-        for eqn in opened(found.batched).eqns:
+        for eqn in bare(found.batched).eqns:
             path = found.paths[id(eqn)]
             place = path[-1] if path else None
             while place and (parent := parents.get(place[0])):
@@ -211,7 +208,7 @@ def batched_alone(
     avals: list[Any] = [v.aval for v in inputs]
     if any(type(aval) is not jax.core.ShapedArray for aval in avals):
         raise Unusable("an input is no array")
-    jaxpr = opened(program).replace(
+    jaxpr = bare(program).replace(
         constvars=[], invars=inputs, outvars=outputs, eqns=[eqn], effects=eqn.effects
     )
     alone = jec.jaxpr_as_fun(program.replace(jaxpr=jaxpr, consts=[]))

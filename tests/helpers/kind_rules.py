@@ -4,10 +4,11 @@ Nothing here is taken from vmapguide. Which values depend on a mapped argument i
 the per-example jaxpr; what an equation became is read off the primitives of its group.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax.extend.core as jec
+from equations import bare, inner
 
 
 # Operations that only move, add, merge or split axes.
@@ -15,36 +16,6 @@ MOVES = {"broadcast_in_dim", "copy", "reshape", "squeeze", "transpose"}
 
 LOOPS = {"scan", "while"}
 CALLBACKS = {"debug_callback", "debug_print", "io_callback", "pure_callback"}
-
-
-def bare(jaxpr: Any) -> Any:
-    """Return a jaxpr without the constants that come with it."""
-    return getattr(jaxpr, "jaxpr", jaxpr)
-
-
-def inner(eqn: jec.JaxprEqn) -> list[Any]:
-    """Return the jaxprs in the parameters of an equation, however deep in tuples they are."""
-    found: list[Any] = []
-    pending = [*eqn.params.values()]
-    while pending:
-        match pending.pop(0):
-            case jec.Jaxpr() | jec.ClosedJaxpr() as jaxpr:
-                found.append(bare(jaxpr))
-            case tuple() | list() as entries:
-                pending = [*entries, *pending]
-    return found
-
-
-def everything(jaxpr: Any) -> Iterator[jec.JaxprEqn]:
-    """Yield the equations of a jaxpr and of all in it, each once."""
-    seen: set[int] = set()
-    pending = [bare(jaxpr)]
-    while pending:
-        jaxpr = pending.pop()
-        if id(jaxpr) not in seen:
-            seen.add(id(jaxpr))
-            yield from jaxpr.eqns
-            pending += [one for eqn in jaxpr.eqns for one in inner(eqn)]
 
 
 class Dependence:

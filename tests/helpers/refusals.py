@@ -8,15 +8,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import pytest
+from batches import array
 from jax import lax
 
 import vmapguide
 
 
-X = jnp.arange(12.0).reshape(3, 4)
-V = jnp.arange(3.0)
 N = jnp.arange(1, 4)
-ONE = jax.ShapeDtypeStruct((), jnp.float32)
+ONE = array()
 
 
 def note(f: Callable[..., Any], *args: Any, **vmap: Any) -> str:

@@ -26,12 +26,12 @@ from typing import Any
 import jax
 import jax.extend.core as jec
 import pytest
-from kind_rules import Dependence, allowed, everything, inner
+from equations import BOUNDARY, everything, inner
+from kind_rules import Dependence, allowed
 
 import vmapguide
-from vmapguide._explain import Explanation
+from vmapguide import Explanation, Variant
 from vmapguide._jaxpr.equality import equal, match
-from vmapguide._trace.steps import Variant
 
 
 LIBRARIES = (
@@ -50,9 +50,6 @@ LIBRARIES = (
 # The real one, and what its arguments are called.
 VMAP = jax.vmap
 SIGNATURE = inspect.signature(VMAP)
-
-# `jax.vmap` moves a batch axis at its boundary, or repeats what is unmapped.
-BOUNDARY = {"broadcast_in_dim", "transpose"}
 
 
 class Recorder:

@@ -10,7 +10,7 @@ import pytest
 from jax import lax
 
 import vmapguide
-from vmapguide._explain import Explanation
+from vmapguide import Explanation
 
 
 BATCH = jnp.arange(3.0)

@@ -7,12 +7,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import pytest
+from batches import X
 from jax import lax
 
 import vmapguide
-
-
-X = jnp.arange(12.0).reshape(3, 4)
 
 
 def one(x: jax.Array) -> jax.Array:

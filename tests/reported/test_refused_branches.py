@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from batches import V, X
 from jax import lax
 from jax.experimental import checkify
-from refusals import N, Other, Refused, V, X, check_others, mapped, note
+from refusals import N, Other, Refused, check_others, mapped, note
 
 import vmapguide
 from vmapguide._advice import vmap_notes

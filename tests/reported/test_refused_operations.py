@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from batches import V, X
 from jax import lax
 from jax.experimental import io_callback
 from refusals import (
@@ -15,8 +16,6 @@ from refusals import (
     N,
     Other,
     Refused,
-    V,
-    X,
     check_others,
     looped,
     mapped,

@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from batches import V, X
 from jax import lax
-from refusals import N, Other, Refused, V, X, check_others, mapped, note
+from refusals import N, Other, Refused, check_others, mapped, note
 
 import vmapguide
 

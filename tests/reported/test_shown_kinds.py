@@ -11,18 +11,19 @@ import jax
 import jax.numpy as jnp
 import jax.scipy as jsp
 import pytest
+from batches import array
 from jax import lax
 from jax.experimental.ode import odeint
 
 import vmapguide
-from vmapguide._explain import Explanation
+from vmapguide import Explanation
 
 
 KEYS = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 8))
-NUMBERS = jax.ShapeDtypeStruct((8,), jnp.float32)
-INDICES = jax.ShapeDtypeStruct((8,), jnp.int32)
-VECTORS = jax.ShapeDtypeStruct((8, 3), jnp.float32)
-MATRICES = jax.ShapeDtypeStruct((8, 3, 3), jnp.float32)
+NUMBERS = array(8)
+INDICES = array(8, dtype=jnp.int32)
+VECTORS = array(8, 3)
+MATRICES = array(8, 3, 3)
 
 
 def poisson(key: jax.Array, rate: jax.Array) -> jax.Array:

@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import pytest
+from batches import array
 from jax.experimental.ode import odeint
 
 import vmapguide
@@ -19,9 +20,9 @@ from vmapguide._cli.inputs import load
 from vmapguide._jaxpr import source_lines
 
 
-NUMBERS = jax.ShapeDtypeStruct((8,), jnp.float32)
-VECTORS = jax.ShapeDtypeStruct((8, 3), jnp.float32)
-MATRICES = jax.ShapeDtypeStruct((8, 3, 3), jnp.float32)
+NUMBERS = array(8)
+VECTORS = array(8, 3)
+MATRICES = array(8, 3, 3)
 
 BASE = """
 import jax

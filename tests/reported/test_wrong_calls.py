@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from batches import V, X
 from jax.experimental import io_callback
 
 import vmapguide
@@ -20,8 +21,6 @@ from vmapguide._advice import call_notes, vmap_notes
 from vmapguide._trace.call import Call, Vmap
 
 
-X = jnp.arange(12.0).reshape(3, 4)
-V = jnp.arange(3.0)
 ROWS = jnp.arange(1024.0)
 
 

@@ -10,11 +10,10 @@ import jax
 import jax.extend.core as jec
 import jax.numpy as jnp
 import pytest
+from batches import V
 
 import vmapguide
 
-
-V = jnp.arange(3.0)
 
 # What takes one function, and what takes several.
 ONE = ("explain", "diagram", "check", "listing", "cost")
