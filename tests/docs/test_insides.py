@@ -181,7 +181,7 @@ def test_a_build_with_another_release_says_which(package: str, more: str, tmp_pa
     (tmp_path / "index.rst").write_text("Index\n=====\n")
     command = [sys.executable, "-m", "sphinx", str(tmp_path), str(tmp_path / "html")]
     result = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert result.returncode != 0
+    assert result.returncode == 2
     version = metadata.version(package)
     assert f"{package} {version} is not as this site needs it" in result.stderr
     assert not (tmp_path / "html" / "index.html").exists()

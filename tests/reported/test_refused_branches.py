@@ -260,10 +260,9 @@ def test_a_shared_value_may_decide(make: Callable[[Any], Any]) -> None:
 
 def test_every_kind_of_test_is_followed() -> None:
     """Nor is a kind of test of Python's."""
-    notes = " ".join(refused.note for refused in REFUSED.values())
+    notes = " ".join(refused.note for refused in REFUSED.values()).replace("\\", "")
     for advice in vmap_notes.TESTS.values():
-        words = re.escape(advice.partition(",")[0])
-        assert words in notes or advice.partition(",")[0] in notes, advice
+        assert advice.partition(",")[0] in notes
 
 
 def test_a_notebook_has_lines_and_no_files() -> None:
