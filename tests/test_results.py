@@ -176,7 +176,7 @@ class TestSave:
     def test_another_ending(self, name: str, file: str, tmp_path: Path) -> None:
         """What a name could end in is said, and what it does; nothing is written."""
         endings = r"\.txt, \.json or \.svg" if name == "diagram" else r"\.txt or \.json"
-        found = {"it.pdf": r"\.pdf", "it.html.gz": r"\.gz", "it": "'it'"}[file]
+        found = {"it.pdf": r"'\.pdf'", "it.html.gz": r"'\.gz'", "it": "'it'"}[file]
         with pytest.raises(ValueError, match=rf"^save: .* \.html, {endings}, and not in {found}\."):
             SHOWN[name]().save(tmp_path / file)
         assert [*tmp_path.iterdir()] == []
