@@ -198,7 +198,7 @@ class TestBlocks:
         assert diagram.axis_sizes == {"B": 3}
 
     def test_sizes(self) -> None:
-        """The outermost first."""
+        """The sizes of nested batch axes are listed from the outermost."""
         f, args, vmap, _, _ = CASES["nested"]
         assert vmapguide.diagram(f, **vmap)(*args).axis_sizes == {"B": 3, "C": 4}
 
@@ -465,7 +465,7 @@ class TestReaders:
         assert "#9a3412" not in dark
 
     def test_every_class_has_a_rule(self) -> None:
-        """And every rule of a diagram is for something that can be drawn."""
+        """Every class in a drawing has a rule, and every rule is for what can be drawn."""
         used: set[str] = set()
         for f, args, vmap, _, _ in (*CASES.values(), (total, (array(9, 9),), {}, None, None)):
             for root in drawings(vmapguide.diagram(f, **vmap)(*args)):
@@ -495,7 +495,7 @@ class TestReaders:
         assert repr(diagram) == str(diagram)
 
     def test_plain_data(self) -> None:
-        """It goes through JSON."""
+        """The data of a diagram goes through JSON."""
         diagram = vmapguide.diagram(total)(array(3, 5))
         data = json.loads(json.dumps(diagram.to_dict(), allow_nan=False))
         assert data["schema"] == "vmapguide.diagram/1"
@@ -511,7 +511,7 @@ class TestErrors:
             vmapguide.diagram(jnp.ones(3))  # type: ignore[arg-type]
 
     def test_sizes(self) -> None:
-        """Two sizes of one batch."""
+        """Two sizes of one batch are refused in JAX's words, with a note."""
         with pytest.raises(ValueError, match="inconsistent sizes") as caught:
             vmapguide.diagram(layer)(array(2, 5), array(3, 5))
         assert any(note.startswith("diagram: the mapped axes") for note in caught.value.__notes__)

@@ -201,7 +201,7 @@ class TestNestedAxes:
         assert results(explanation) == [["B", "C", 4]]
 
     def test_three_vmaps(self) -> None:
-        """And so on down the alphabet."""
+        """Each `vmap` inside another has the next letter of the alphabet."""
         f = jax.vmap(jax.vmap(lambda y: y * 2, in_axes=1, out_axes=1))
         explanation = vmapguide.explain(f)(array(2, 3, 4, 5))
         assert explanation.axis_sizes == {"B": 2, "C": 3, "D": 5}

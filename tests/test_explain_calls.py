@@ -193,7 +193,7 @@ class TestAccepted:
         assert [step.equation.primitive.name for step in explanation.steps] == [primitive]
 
     def test_functions(self) -> None:
-        """So is an unmapped function, in a tree too."""
+        """An unmapped function is passed on as it is, in a tree too."""
 
         def f(x: jax.Array, options: dict[str, Any]) -> jax.Array:
             result: jax.Array = options["activation"](x) * options["scale"]

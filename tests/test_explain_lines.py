@@ -334,7 +334,7 @@ class TestMissing:
         assert [step.source for step in vmapguide.explain(g)(VECTORS).steps] == [None, None]
 
     def test_a_file_as_it_is(self, tmp_path: Path) -> None:
-        """The same file, left alone, has lines."""
+        """A file that has not changed since it was loaded has lines."""
         path = tmp_path / "module_as_it_is.py"
         path.write_text(f"import jax.numpy as jnp\n\n\n{new_code()}", encoding="utf-8")
         source = source_of(load(path).g, "sin")

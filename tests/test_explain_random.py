@@ -396,7 +396,7 @@ def test_random_programs(checked: Checked, call: Drawn) -> None:
 @pytest.mark.slow
 @given(call=calls(EFFECTS))
 def test_random_programs_that_print_and_decide_together(checked: Checked, call: Drawn) -> None:
-    """The same with prints, and with decisions that all examples take together."""
+    """Prints and decisions that all examples take together are mapped, too."""
     f, args, vmap = call
     explanation = checked(f, *args, **vmap)
     check_axes(explanation, EFFECTS.batch)

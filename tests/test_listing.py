@@ -68,7 +68,7 @@ class TestNames:
         assert lines(listing) == ["c:f32*[] = mul b a", "d:f32*[] = add a c"]
 
     def test_letters_continue_after_z(self) -> None:
-        """There are enough names."""
+        """After z come names of two letters."""
 
         def long(x: jax.Array) -> jax.Array:
             for _ in range(40):

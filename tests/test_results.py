@@ -203,7 +203,7 @@ class TestSave:
         assert [*(tmp_path / "it.html").iterdir()] == []
 
     def test_a_file_that_was_there(self, tmp_path: Path) -> None:
-        """It is replaced, whole."""
+        """A file of that name is replaced, whole."""
         file = tmp_path / "it.txt"
         file.write_text("before\n" * 1000)
         listing = vmapguide.listing(jnp.sin)(X)

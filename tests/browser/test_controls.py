@@ -215,7 +215,9 @@ def test_on_paper(opened: Opened) -> None:
     page.emulate_media(media="print", color_scheme="dark")
     gone = (".sidebar-drawer", ".toc-drawer", ".theme-toggle", ".copybtn", ".page-facts a")
     for selector in gone:
-        assert not any(element.is_visible() for element in page.locator(selector).all()), selector
+        elements = page.locator(selector).all()
+        assert elements, selector
+        assert [element for element in elements if element.is_visible()] == [], selector
     for selector in ("body", ".vg-explain", "div.cell_input pre"):
         paper = page.locator(selector).first.evaluate("e => getComputedStyle(e).backgroundColor")
         shades = [float(number) for number in re.findall(r"[\d.]+", paper)]

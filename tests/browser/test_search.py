@@ -76,7 +76,7 @@ class TestQueries:
     """A query leads to the heading that answers it."""
 
     def test_there_are_many(self) -> None:
-        """And each leads to one place."""
+        """There are at least 80 queries, and each leads to one place."""
         assert len(QUERIES) == sum(len(group) for group in GROUPS.values()) >= 80
 
     def test_what_people_type(self, search: Any) -> None:
@@ -162,7 +162,7 @@ class TestSearchPage:
         )
 
     def test_a_query_that_nothing_answers(self, opened: Opened) -> None:
-        """It is said."""
+        """The page says that no page has these words, and lists none."""
         page = opened("search.html?q=zzyzx+quux+xyzzy+plugh+frobnicate")
         page.wait_for_selector(".search-summary:not(:empty)")
         assert "No page has these words" in page.locator(".search-summary").inner_text()
@@ -191,7 +191,7 @@ class TestSearchPage:
         page.wait_for_url("**/guide/loops.html*#an-example-that-never-finishes")
 
     def test_what_is_shown_of_a_term(self, opened: Opened) -> None:
-        """What it means."""
+        """A term of the glossary is shown with what it means."""
         page = opened("search.html?q=tracer")
         term = page.locator("#search-results li", has_text="Glossary > tracer")
         term.locator("p.context").wait_for(timeout=20_000)

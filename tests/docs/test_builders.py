@@ -69,7 +69,7 @@ class TestEpub:
         assert 'href="guide/one-neuron.xhtml" properties="svg"' in manifest
 
     def test_its_table_of_contents_has_all_pages(self, book: zipfile.ZipFile) -> None:
-        """Though the landing page hides it."""
+        """The table of contents has all pages, though the landing page hides its own."""
         contents = book.read("nav.xhtml").decode()
         assert "guide/one-neuron.xhtml" in contents
         assert "project/status.xhtml" in contents

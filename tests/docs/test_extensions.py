@@ -38,7 +38,7 @@ class TestMathml:
         assert 'display="block"' in mathml(nodes.math_block("", r"\frac{1}{n}"))
 
     def test_the_source_is_its_alternative_text(self) -> None:
-        """Escaped."""
+        """The alternative text of a formula is its source, escaped."""
         assert 'alttext="a &lt; &quot;b&quot;"' in mathml(nodes.math("", 'a < "b"'))
 
     @pytest.mark.parametrize("source", [r"\frac{", r"\fracc{1}{2}", r"\text{a<b}"])
@@ -317,7 +317,7 @@ class TestPolicy:
     """A security policy on every page."""
 
     def test_inline_scripts_and_styles_have_their_hashes(self) -> None:
-        """And no other may run."""
+        """What stands on the page may run by its hash, and nothing else may."""
         rules, matches = policy(PAGE)
         for kind, text in (("script", b"run()"), ("style", b"p{}")):
             digest = base64.b64encode(hashlib.sha256(text).digest()).decode()
@@ -422,5 +422,5 @@ class TestSitemap:
         assert found == ["https://pages.example/a.html", "https://pages.example/?a&b"]
 
     def test_only_where_there_are_addresses(self, site: Path) -> None:
-        """A local build has none."""
+        """A local build, which knows no address, has no sitemap."""
         assert not (site / "sitemap.xml").exists()

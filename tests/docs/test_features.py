@@ -63,7 +63,7 @@ def test_previous_and_next(site: Path) -> None:
 
 
 def test_listings_keep_their_indentation(site: Path) -> None:
-    """Though pages are parsed and written again for the links in their code."""
+    """Spaces are kept, though pages are parsed and written again for the links in their code."""
     page = (site / "guide" / "jit.html").read_text("utf-8")
     inner = re.findall(r'<div class="vg-line">( *)<span class="vg-param">jaxpr', page)
     assert inner

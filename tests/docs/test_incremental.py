@@ -82,7 +82,7 @@ def test_a_page_with_another_name(site: Site) -> None:
 
 @pytest.mark.slow
 def test_a_failed_page_that_is_taken_away(site: Site) -> None:
-    """The next build passes."""
+    """A build without the page that failed passes."""
     site.write("bad", page("Bad", "1 / 0"))
     contain(site, "one", "two", "bad", "glossary")
     assert "ZeroDivisionError" in site.build().stderr

@@ -30,7 +30,7 @@ class TestPhrases:
     """They stand between commas."""
 
     def test_what_stands_between_commas(self) -> None:
-        """Each once, in one line."""
+        """What stands between commas is a phrase, each once and in one line."""
         assert phrases("hang, never\n    returns, hang, ,") == ["hang", "never returns"]
 
 
@@ -99,5 +99,5 @@ class TestComplete:
         ]
 
     def test_a_builder_without_search(self) -> None:
-        """It needs none."""
+        """A builder that has no search gets no entries."""
         assert [*complete(self.app(None))] == []

@@ -5,13 +5,13 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pytest
+from html_pages import parsed
 
 
 ROOT = Path(__file__).parent.parent.parent
@@ -19,27 +19,22 @@ DOCS = ROOT / "docs"
 CHAPTERS = sorted(path.relative_to(DOCS).with_suffix("") for path in (DOCS / "guide").glob("*.md"))
 
 
-class Page(HTMLParser):
+class Page:
     """What a page loads, where it links, and what can be linked to on it."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__()
         self.path = path
         self.source = path.read_text("utf-8")
-        self.loads: list[str] = []
-        self.links: list[str] = []
-        self.anchors: set[str] = set()
-        self.feed(self.source)
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        attrs = {name: value or "" for name, value in attributes}
-        self.anchors |= {attrs[key] for key in ("id", "name") if key in attrs}
-        if tag == "a" and attrs.get("href"):
-            self.links.append(attrs["href"])
-        elif tag == "link" and attrs.get("rel") not in ("canonical", "next", "prev", "author"):
-            self.loads.append(attrs["href"])
-        elif attrs.get("src"):
-            self.loads.append(attrs["src"])
+        page = parsed(path)
+        named = page.select(
+            'link:not([rel~="canonical"], [rel~="next"], [rel~="prev"], [rel~="author"])'
+        )
+        self.loads = [str(element["href"]) for element in named]
+        self.loads += [str(element["src"]) for element in page.select("[src]")]
+        self.links = [str(link["href"]) for link in page.select('a[href]:not([href=""])')]
+        self.anchors = {
+            str(element[key]) for key in ("id", "name") for element in page.select(f"[{key}]")
+        }
 
 
 @pytest.fixture(scope="session", name="pages")

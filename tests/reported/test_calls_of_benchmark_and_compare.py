@@ -46,7 +46,7 @@ class TestSidesThatAreNamedLikeOptions:
 
     @pytest.mark.parametrize("option", ["rtol", "atol"])
     def test_compare(self, option: str) -> None:
-        """The same."""
+        """A side that is named like an option of `compare` is refused, too."""
         sides: dict[str, Any] = {"a": doubled, option: added}
         with pytest.raises(TypeError, match=f"compare: {option}= is an option of compare; give"):
             vmapguide.compare(**sides)
@@ -76,7 +76,7 @@ class TestWhereJaxTraces:
     @pytest.mark.parametrize("caller", RUNS)
     @pytest.mark.parametrize("transformation", [jax.jit, jax.vmap, jax.grad, jax.make_jaxpr])
     def test_arguments_that_are_traced(self, caller: str, transformation: Any) -> None:
-        """The argument is named."""
+        """An argument without a value is refused by its name."""
         with pytest.raises(TypeError, match=f"{caller}: x is being traced, float32"):
             transformation(RUNS[caller])(X if transformation is not jax.grad else 1.0)
 
@@ -94,7 +94,7 @@ class TestWhereJaxTraces:
 
     @pytest.mark.parametrize("caller", RUNS)
     def test_tolerances(self, caller: str) -> None:
-        """None is negative."""
+        """A negative tolerance is refused."""
         make: Any = getattr(vmapguide, caller)
         with pytest.raises(ValueError, match=f"{caller}: rtol must be a number of at least 0"):
             make(doubled, added, rtol=-1)
@@ -121,7 +121,7 @@ class TestWhatHasNotBeenCalled:
 
     @pytest.mark.parametrize("caller", ["benchmark", "compare"])
     def test_sides(self, caller: str) -> None:
-        """Nor as a side."""
+        """A named side that has not been called is refused, too."""
         with pytest.raises(
             TypeError, match=rf"{caller}: vmapped= .*explain\(one\), which has not been called"
         ):
@@ -239,7 +239,7 @@ class TestSameProgram:
         assert "are one compiled program at batch size 1" in " ".join(str(result).split())
 
     def test_large_constants_are_not_printed(self) -> None:
-        """So it is not known, and not said."""
+        """Programs whose constants are not printed are not said to be the same."""
         large = [jnp.sin(jnp.arange(1e4)) * scale for scale in (1.0, 1.0 + 1e-6)]
         sides = [lambda x, c=c: x.sum() + c for c in large]
         assert vmapguide.benchmark(*sides, rounds=1)(X).same_program == ((),)

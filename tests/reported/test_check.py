@@ -198,7 +198,7 @@ class TestStructures:
         ids=["class", "dict", "tuple"],
     )
     def test_another_class(self, other: Callable[[jax.Array], Any]) -> None:
-        """That is a structure."""
+        """Results in another container are of another structure."""
 
         def f(x: jax.Array) -> Any:
             return Tagged(x) if isinstance(x, jax.core.Tracer) else other(x)
@@ -271,13 +271,13 @@ class TestVmappable:
         assert shapes == {(3, 3)}
 
     def test_for_a_result(self) -> None:
-        """A matrix for each."""
+        """A sparse result of the batch is compared with a matrix for each example."""
         batch = sparse.BCOO.fromdense(MATRICES, n_batch=1)
         assert vmapguide.check(lambda A: 2 * A)(batch).same
         assert vmapguide.check(lambda s: s * sparse.BCOO.fromdense(jnp.eye(2)))(jnp.ones(3)).same
 
     def test_with_an_axis_name(self) -> None:
-        """In batches of one."""
+        """Under the name of an axis the loop runs in batches of one, of sparse matrices, too."""
         batch = sparse.BCOO.fromdense(MATRICES, n_batch=1)
         check = vmapguide.check(lambda A, x: A @ x, axis_name="i")(batch, X[:3])
         assert check.same
@@ -496,7 +496,7 @@ class TestLoops:
         assert "sees no values" in caught.value.__notes__[-1]
 
     def test_another_value_for_a_later_example(self) -> None:
-        """So is one that has something else in store there, without looking."""
+        """A function that has another value for a later example alone is found, too."""
 
         def f(x: jax.Array) -> jax.Array:
             return x + isinstance(x, jax.core.Tracer) * (x == 7)

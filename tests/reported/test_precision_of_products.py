@@ -64,7 +64,7 @@ class TestGpu:
         assert not vmapguide.compare(one, lambda x: jnp.sin(x) * 1.001)(X).same_numbers
 
     def test_tolerances_that_are_given(self) -> None:
-        """They stand."""
+        """Tolerances that the user gives are not widened."""
         assert not vmapguide.compare(exact, rounded, rtol=0, atol=1e-6)(X).same_numbers
 
 

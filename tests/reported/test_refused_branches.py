@@ -259,7 +259,7 @@ def test_a_shared_value_may_decide(make: Callable[[Any], Any]) -> None:
 
 
 def test_every_kind_of_test_is_followed() -> None:
-    """Nor is a kind of test of Python's."""
+    """Every kind of test of Python's has a case whose remedy is followed."""
     notes = " ".join(refused.note for refused in REFUSED.values()).replace("\\", "")
     for advice in vmap_notes.TESTS.values():
         assert advice.partition(",")[0] in notes

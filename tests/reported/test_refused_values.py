@@ -499,7 +499,7 @@ def test_a_value_that_jit_traces_does_not_differ_from_example_to_example() -> No
 
 
 def test_a_shared_value_may_be_a_size() -> None:
-    """The same of a size and of an index."""
+    """A size and an index that lack a value may be given as numbers."""
 
     def f(n: Any, x: jax.Array) -> Any:
         return x.sum() + jnp.zeros(n).sum() + sum(range(n))

@@ -94,7 +94,7 @@ class TestNames:
         assert "p: (f32[2], f32[2,3]), x: f32[B,3] → f32[B,2]" in top
 
     def test_plain_arguments_stay_types(self) -> None:
-        """Arrays need no names."""
+        """An argument that is one array is shown as its type, without a name."""
         top = header(vmapguide.explain(lambda w, x: w @ x, (None, 0))(jnp.ones((2, 3)), X))
         assert "f32[2,3], f32[B,3] → f32[B,2]" in top
         assert "w:" not in top
@@ -173,7 +173,7 @@ class TestEscaped:
 
     @pytest.mark.parametrize("evil", ["<blink>.py", "a'\"b.py", "&lt;.py"])
     def test_paths(self, evil: str, tmp_path: Path) -> None:
-        """A file's name is text."""
+        """The name of a file is text."""
         (tmp_path / evil).write_text("import jax.numpy as jnp\ndef g(x):\n    return jnp.sin(x)\n")
         g = load(f"{tmp_path / evil}:g")
         html = vmapguide.explain(lambda x: g(x) + 1)(X).as_html()

@@ -203,7 +203,7 @@ class TestOnRequest:
         assert "equations inside library code" not in text
 
     def test_html(self, installed: ModuleType) -> None:
-        """The same in HTML."""
+        """The view has the library's lines when it is asked for them, too."""
         environment = installed.CartPole()
         explanation = vmapguide.explain(lambda s: environment.step(s) + 1)(VECTORS)
         assert "jnp.sin(state)" not in explanation.as_html()

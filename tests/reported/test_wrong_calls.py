@@ -249,14 +249,14 @@ class TestNoBatch:
     """What has no axis to map."""
 
     def test_a_number(self) -> None:
-        """It can be shared."""
+        """Of a number it is said that the examples can share it, by `in_axes`."""
         told = note(scaled, X, 2.0)
         assert "s is one float and not a batch of them" in told
         assert proposed_axes(told) == [(0, None)]
         vmapguide.explain(scaled, (0, None))(X, 2.0)
 
     def test_a_number_by_name(self) -> None:
-        """By `functools.partial`."""
+        """A number that is given by name can be fixed with `functools.partial`."""
         assert "functools.partial(scaled, s=s)" in note(scaled, X, s=2.0)
         vmapguide.explain(functools.partial(scaled, s=2.0))(X)
 
@@ -278,7 +278,7 @@ class TestNoBatch:
         assert proposed_axes(told) == [(0, None)]
 
     def test_a_string(self) -> None:
-        """It can be shared."""
+        """Of a string it is said that the examples can share it, by `in_axes`."""
         f = {"twice": doubled}
         told = note(lambda mode, x: f[mode](x), "twice", X)
         assert "mode is of type str, of which there is no batch. If all examples share mode" in told
@@ -286,7 +286,7 @@ class TestNoBatch:
         vmapguide.explain(lambda mode, x: f[mode](x), (None, 0))("twice", X)
 
     def test_a_string_by_name(self) -> None:
-        """By `functools.partial`."""
+        """A string that is given by name can be fixed with `functools.partial`."""
 
         def f(x: Any, mode: str) -> Any:
             return {"twice": doubled}[mode](x)
@@ -367,7 +367,7 @@ class TestNoBatch:
         vmapguide.explain(lambda p, x: p.w * x)(Registered(V), X[:, 0])
 
     def test_a_class_that_is_no_dataclass(self) -> None:
-        """Then it can be shared."""
+        """Where a class cannot be registered, sharing alone is proposed."""
         told = note(lambda p, x: (p, x)[1], object(), X)
         assert "register" not in told
         assert proposed_axes(told) == [(None, 0)]
@@ -418,7 +418,7 @@ class TestAxes:
 
     @pytest.mark.parametrize("in_axes", [0.5, True, "first", object(), {0, 1}])
     def test_nothing_like_an_int(self, in_axes: Any) -> None:
-        """Nothing is guessed."""
+        """Where `in_axes` is nothing like a number, none is guessed."""
         assert "one entry for each positional argument; write (0,)" in note(
             doubled, X, vmap={"in_axes": in_axes}
         )

@@ -133,7 +133,7 @@ def test_a_difference_would_be_noticed() -> None:
 
 
 def test_two_builds_are_the_same(builds: tuple[dict[str, bytes], dict[str, bytes]]) -> None:
-    """The same files, and the same in them."""
+    """Two builds have the same files with the same contents, times and dates aside."""
     first, second = builds
     assert sorted(first) == sorted(second)
     assert len(first) > 60

@@ -78,7 +78,7 @@ def imports(path: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", SOURCES, ids=inside)
 def test_a_layer_imports_what_lies_below_it(path: Path) -> None:
-    """This is the table of imports."""
+    """A module imports what its row of the table allows, and nothing else."""
     own = layer(inside(path))
     if own == "__init__":
         return  # It makes all that is public.
@@ -117,7 +117,7 @@ def test_no_circle() -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=inside)
 def test_one_file_knows_what_jax_does_not_document(path: Path) -> None:
-    """So one file has to be mended when JAX changes."""
+    """One file alone names what JAX does not document, and is to be mended when JAX changes."""
     text = path.read_text("utf-8")
     if inside(path) != "_jaxpr/compat.py":
         assert [name for name in UNDOCUMENTED if re.search(rf"\b{name}\b", text)] == []

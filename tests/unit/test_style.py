@@ -42,7 +42,7 @@ def test_contrast_is_measured_as_wcag_does() -> None:
     ("ink", "paper"), [*itertools.product(INKS, PAPERS), ("axis", "axis-paper"), ("axis", "paper")]
 )
 def test_text_is_legible(theme: str, ink: str, paper: str) -> None:
-    """WCAG asks for 4.5:1."""
+    """Text has the contrast of 4.5:1 that WCAG asks for."""
     assert contrast(COLOURS[ink][theme], COLOURS[paper][theme]) >= 4.5
 
 

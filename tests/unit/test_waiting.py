@@ -125,7 +125,7 @@ class TestResults:
 
     @pytest.mark.parametrize("name", ["explain", "diagram", "check"])
     def test_a_function_that_returns_no_arrays_under_vmap(self, name: str) -> None:
-        """The same of what stands where `jax.vmap` stood."""
+        """`jax.vmap` refuses `make_jaxpr(f)` in the place of `f`; the note says why."""
         with pytest.raises(TypeError, match="Output from batched function") as caught:
             getattr(vmapguide, name)(jax.make_jaxpr(f))(V)
         told = "".join(caught.value.__notes__)
