@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from places import DOCS
 from playwright.sync_api import Browser, Page, sync_playwright
 
-
-ROOT = Path(__file__).parent.parent.parent
 
 FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -49,7 +48,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 @pytest.fixture(scope="session", name="site")
 def _site() -> Path:
     """Return the built guide: what `nox -s docs` has made, or what VMAPGUIDE_SITE names."""
-    site = Path(os.environ.get("VMAPGUIDE_SITE", ROOT / "docs" / "_build" / "html"))
+    site = Path(os.environ.get("VMAPGUIDE_SITE", DOCS / "_build" / "html"))
     assert (site / "index.html").exists(), (
         f"There is no guide in {site}: build it by `nox -s docs`."
     )

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from places import DOCS
 from playwright.sync_api import Browser
 
 
-ROOT = Path(__file__).parent.parent.parent
 TOKEN = "vmapguide"  # noqa: S105 - of a server that only this test can reach.
 
 
@@ -19,7 +19,7 @@ TOKEN = "vmapguide"  # noqa: S105 - of a server that only this test can reach.
 def _lab(site: Path, tmp_path: Path, start: Callable[..., str]) -> Iterator[str]:
     """Lay the notebooks out as `nox -s lab` does, start JupyterLab on them, return its address."""
     notebooks = tmp_path / "notebooks"
-    script = str(ROOT / "docs" / "_tools" / "lab.py")
+    script = str(DOCS / "_tools" / "lab.py")
     made = str(site.parent / "notebooks")
     subprocess.run([sys.executable, script, made, str(notebooks)], check=True)
     places = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")

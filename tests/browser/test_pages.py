@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from places import DOCS
 from playwright.sync_api import Page
 
 
-DOCS = Path(__file__).parent.parent.parent / "docs"
 PAGES = [
     *sorted(
         path.relative_to(DOCS).with_suffix(".html").as_posix()

@@ -7,10 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from places import DOCS, ROOT
 from playwright.sync_api import Browser, expect
-
-
-ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture(name="checkout")
@@ -45,7 +43,7 @@ def test_a_page_that_is_saved_is_shown(
     source = checkout / "docs" / "page.md"
     source.write_text("# The page\n\nAs it is.\n")
     expect(page.locator("article")).to_contain_text("As it is.", timeout=60_000)
-    header, _, _ = (ROOT / "docs" / "index.md").read_text().partition("\n\n")
+    header, _, _ = (DOCS / "index.md").read_text().partition("\n\n")
     cell = "```{code-cell} ipython3\nprint(6 * 7)\n```"
     source.write_text(f"{header}\n\n# The page\n\n{cell}\n")
     expect(page.locator("article .output")).to_have_text("42\n", timeout=60_000)

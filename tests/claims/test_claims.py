@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from places import DOCS, ROOT
 
 
-ROOT = Path(__file__).parent.parent.parent
 CLAIMS: list[dict[str, Any]] = tomllib.loads(
     Path(__file__).with_name("claims.toml").read_text("utf-8")
 )["claim"]
@@ -57,13 +57,13 @@ def test_there_are_enough() -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_as_it_is(page: str, tmp_path: Path) -> None:
     """None of its cells fails."""
-    assert failures(page, (ROOT / "docs" / f"{page}.md").read_text("utf-8"), tmp_path) == []
+    assert failures(page, (DOCS / f"{page}.md").read_text("utf-8"), tmp_path) == []
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: f"{claim['page']}: {claim['says']}")
 def test_a_false_claim(claim: dict[str, Any], tmp_path: Path) -> None:
     """The program that the reader sees is changed, and a cell notices."""
-    source = (ROOT / "docs" / f"{claim['page']}.md").read_text("utf-8")
+    source = (DOCS / f"{claim['page']}.md").read_text("utf-8")
     assert visible_code(source).count(claim["find"]) == 1
     inverted = source.replace(claim["find"], claim["replace"])
     assert len(failures(claim["page"], inverted, tmp_path)) == 1

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from places import DOCS
 
-
-DOCS = Path(__file__).parent.parent.parent / "docs"
 
 # With this Python and this JAX, beside the reader's own build. The variable names another place, in
 # which the guide may have been built already: what is up to date is not built again.

@@ -10,9 +10,8 @@ from pathlib import Path
 import nbformat
 import pytest
 from html_pages import parsed
+from places import DOCS
 
-
-DOCS = Path(__file__).parent.parent.parent / "docs"
 
 Build = Callable[..., Path]
 

@@ -5,10 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
+from places import DOCS
 from sphinx.application import Sphinx
 
 
-DOCS = Path(__file__).parent.parent.parent / "docs"
 SOURCE = (DOCS / "conf.py").read_text("utf-8")
 
 

@@ -22,9 +22,7 @@ from guide_site.mathml import mathml
 from guide_site.notebooks import INSTALL, plain_markdown, readable
 from html_pages import parsed
 from lab import lay_out
-
-
-DOCS = Path(__file__).parent.parent.parent / "docs"
+from places import DOCS
 
 
 class TestMathml:

@@ -4,9 +4,7 @@ import re
 from pathlib import Path
 
 from html_pages import parsed
-
-
-DOCS = Path(__file__).parent.parent.parent / "docs"
+from places import DOCS
 
 
 def test_facts(site: Path) -> None:

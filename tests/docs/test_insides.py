@@ -14,7 +14,8 @@ import jax.extend.core
 import pytest
 from docutils import nodes
 from guide_site import insides
-from small_site import DOCS, Site, page
+from places import DOCS
+from small_site import Site, page
 from sphinx.errors import ExtensionError
 
 

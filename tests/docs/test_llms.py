@@ -9,9 +9,9 @@ import pytest
 from bs4 import Tag
 from guide_site.markdown import LEFT_OUT, markdown
 from html_pages import parsed
+from places import DOCS
 
 
-DOCS = Path(__file__).parent.parent.parent / "docs"
 PAGES = sorted(
     path.relative_to(DOCS).with_suffix("").as_posix()
     for path in DOCS.rglob("*.md")

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from places import DOCS
 
 
-DOCS = Path(__file__).parent.parent.parent / "docs"
 PITFALLS: dict[str, dict[str, Any]] = tomllib.loads(
     Path(__file__).with_name("pitfalls.toml").read_text("utf-8")
 )

@@ -12,10 +12,9 @@ from urllib.parse import unquote, urlsplit
 import nbformat
 import pytest
 from html_pages import parsed
+from places import DOCS, ROOT
 
 
-ROOT = Path(__file__).parent.parent.parent
-DOCS = ROOT / "docs"
 CHAPTERS = sorted(path.relative_to(DOCS).with_suffix("") for path in (DOCS / "guide").glob("*.md"))
 
 

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from places import DOCS
 
-DOCS = Path(__file__).parent.parent.parent / "docs"
 
 COLOUR = re.compile(r"\x1b\[[\d;]*[mK]")
 

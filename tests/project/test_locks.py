@@ -3,15 +3,14 @@
 import itertools
 import re
 import tomllib
-from pathlib import Path
 from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from places import ROOT
 
 
-ROOT = Path(__file__).parent.parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 GROUPS: dict[str, list[Any]] = PYPROJECT["dependency-groups"]
 LOCKS = sorted((ROOT / "locks").glob("*.txt"))

@@ -9,11 +9,11 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from places import DOCS, ROOT
 
 import vmapguide
 
 
-ROOT = Path(__file__).parent.parent.parent
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
@@ -80,7 +80,7 @@ def test_the_version_has_one_source() -> None:
 
 def test_public_names_are_documented() -> None:
     """Every public name is on the reference page and has an example that runs."""
-    page = (ROOT / "docs" / "reference" / "vmapguide.md").read_text("utf-8")
+    page = (DOCS / "reference" / "vmapguide.md").read_text("utf-8")
     for name in vars(vmapguide):
         value = getattr(vmapguide, name)
         if not name.startswith("_") and getattr(value, "__module__", "").startswith("vmapguide"):

@@ -7,8 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from places import ROOT
 
-README = (Path(__file__).parent.parent.parent / "README.md").read_text("utf-8")
+
+README = (ROOT / "README.md").read_text("utf-8")
 
 
 def test_the_command_line_prints_what_the_readme_shows(tmp_path: Path) -> None:

@@ -18,9 +18,8 @@ from typing import Any
 
 import nbformat
 import pytest
+from places import DOCS, ROOT
 
-
-ROOT = Path(__file__).parent.parent.parent
 
 NUMBER = re.compile(r"\d+(?:[.,:-]\d+)*(?:e[+-]?\d+)?")
 # What a page shows of a measurement: a drawing, and a report, whose rows are in the order of speed
@@ -41,8 +40,8 @@ def measures(source: Path) -> bool:
 
 
 MEASURED = {
-    path.relative_to(ROOT / "docs").with_suffix("").as_posix()
-    for path in (ROOT / "docs").rglob("*.md")
+    path.relative_to(DOCS).with_suffix("").as_posix()
+    for path in DOCS.rglob("*.md")
     if "_build" not in path.parts and measures(path)
 }
 
@@ -75,7 +74,7 @@ def _builds(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes],
         paths = [path for path in out.rglob("*") if path.is_file()]
         return {path.relative_to(out).as_posix(): path.read_bytes() for path in paths}
 
-    return files(ROOT / "docs" / "_build" / "html"), files(build(tmp_path_factory.mktemp("again")))
+    return files(DOCS / "_build" / "html"), files(build(tmp_path_factory.mktemp("again")))
 
 
 def masked(name: str, content: bytes) -> Any:

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from places import PACKAGE
 
-
-PACKAGE = Path(__file__).parent.parent.parent / "src" / "vmapguide"
 
 # Of each folder, what it may import of the package besides itself; below the folders are the files
 # that stand on top, which are what people call.
