@@ -401,8 +401,7 @@ COSTS: dict[str, Callable[[], vmapguide.Cost]] = {
 class TestPickled:
     """Results go through pickle: what they show is kept, and of jaxprs the text."""
 
-    # A comparison keeps what JAX cannot pickle.
-    @pytest.mark.parametrize("name", [name for name in SHOWN if name != "compare"])
+    @pytest.mark.parametrize("name", SHOWN)
     def test_it_says_the_same(self, name: str) -> None:
         """What comes back is shown alike, as text, as a view and as data."""
         result = SHOWN[name]()
@@ -421,6 +420,11 @@ class TestPickled:
         assert (again.kinds, again.summary) == (explanation.kinds, explanation.summary)
         (step,) = again.find(primitive="while")
         assert (step.kind, again.batch_size, again.complete) == ("slowest example", 3, True)
+
+    def test_a_comparison(self) -> None:
+        """Its answer is kept."""
+        comparison = vmapguide.compare(jax.vmap(program), by_hand=lambda X: jnp.sin(X).sum(1))(X)
+        assert pickled(comparison).same_program is comparison.same_program is False
 
     def test_a_listing(self) -> None:
         """It knows how often each primitive occurs."""
