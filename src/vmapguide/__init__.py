@@ -31,9 +31,3 @@ from vmapguide._trace.steps import Variant as Variant
 
 
 __version__ = "0.1.0.dev0"
-
-# A public class is at home where it is imported from: tracebacks, help and pickles say so. A
-# function has to say where its source is, from which documentation is made.
-for _name, _value in [*globals().items()]:
-    if not _name.startswith("_") and isinstance(_value, type):
-        _value.__module__ = __name__

@@ -138,11 +138,3 @@ def test_actions_are_pinned_by_commit(path: Path) -> None:
     used = re.findall(r"uses: (\S+)", path.read_text("utf-8"))
     assert used
     assert not [action for action in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", action)]
-
-
-def test_public_classes_say_where_they_are_imported_from() -> None:
-    """Tracebacks, help and pickles name `vmapguide`, and no module inside of it."""
-    public = {name: value for name, value in vars(vmapguide).items() if name[0] != "_"}
-    classes = {name for name, value in public.items() if isinstance(value, type)}
-    assert {"Check", "Explanation", "Step"} < classes
-    assert {public[name].__module__ for name in classes} == {"vmapguide"}

@@ -81,7 +81,7 @@ class Shown:
             *first, last = writers
             raise ValueError(
                 f"save: the name of a file says what is written to it: let it end in "
-                f"{', '.join(first)} or {last}, and not in {file.suffix or file.name!r}."
+                f"{', '.join(first)} or {last}. It is {file.name!r}."
             )
         write_whole(file, writers[file.suffix.lower()]())
 
@@ -128,5 +128,7 @@ def write_whole(path: Path, text: str) -> None:
     try:
         unfinished.write_text(text, encoding="utf-8")
         unfinished.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         unfinished.unlink(missing_ok=True)
