@@ -20,6 +20,7 @@ import jax.extend.core as jec
 import numpy as np
 
 from vmapguide._data import Equation, Literal, Param, Program, Type, Variable
+from vmapguide._jaxpr import primitives
 from vmapguide._jaxpr.compat import (
     AnyJaxpr,
     argument_names,
@@ -40,8 +41,8 @@ _ALWAYS_SHOWN = {"axis", "axes", "dimension", "dimension_numbers"}
 # The type of the result says these already.
 _REPEATS_OUTPUT = {"shape", "new_sizes", "dtype", "index_dtype", "preferred_element_type"}
 
-# Primitives that call a function once. Loops and branches are never folded away.
-_CALLS = {"jit", "custom_jvp_call", "custom_vjp_call"}
+# These are folded away if the function is a library's. Loops and branches never are.
+_CALLS = primitives.with_role("call")
 
 # What Python itself prints as it is to be read.
 _PLAIN = frozenset({bool, int, float, complex, type(None)})

@@ -103,7 +103,7 @@ def _shape(aval: Any) -> tuple[int, ...]:
 
 def moved(eqn: jec.JaxprEqn, operands: Sequence[View]) -> View | None:
     """Return the view that an equation makes of its operand; None if it makes a new value."""
-    rule = _LAYOUT_RULES.get(eqn.primitive.name)
+    rule = LAYOUT_RULES.get(eqn.primitive.name)
     return rule(eqn, operands[0]) if rule and len(operands) == 1 else None
 
 
@@ -139,7 +139,7 @@ def _copied(eqn: jec.JaxprEqn, view: View) -> View | None:
     return view if before == after else None
 
 
-_LAYOUT_RULES: dict[str, Callable[[jec.JaxprEqn, View], View | None]] = {
+LAYOUT_RULES: dict[str, Callable[[jec.JaxprEqn, View], View | None]] = {
     "broadcast_in_dim": _broadcast,
     "convert_element_type": _copied,
     "copy": _copied,
