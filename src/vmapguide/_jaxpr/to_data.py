@@ -31,7 +31,7 @@ from vmapguide._jaxpr.compat import (
     params_of,
     type_text,
 )
-from vmapguide._jaxpr.source_lines import is_library
+from vmapguide._jaxpr.source_files import is_library
 from vmapguide._jaxpr.walk import jaxprs_in, nested, without_addresses
 
 

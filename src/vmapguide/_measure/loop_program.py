@@ -20,7 +20,7 @@ import jax.numpy as jnp
 
 from vmapguide._jaxpr.compat import AnyJaxpr
 from vmapguide._jaxpr.equality import equal
-from vmapguide._jaxpr.source_lines import HERE, JAX
+from vmapguide._jaxpr.source_files import HERE, JAX
 from vmapguide._jaxpr.walk import inlined, walk
 from vmapguide._measure import agreement
 from vmapguide._measure.stand_ins import stand_in_for
