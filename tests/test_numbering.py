@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jax import lax
 
+from vmapguide._jaxpr import value_numbering
 from vmapguide._jaxpr.alignment import align, flat
 from vmapguide._jaxpr.compat import opened
 from vmapguide._jaxpr.equality import equal
@@ -380,6 +381,19 @@ LAYOUT: dict[str, tuple[Any, Any, tuple[Any, ...], list[str]]] = {
     ),
     "axes of size one": (lambda x: jnp.sin(x[None]), jnp.sin, (R,), ["layout"]),
 }
+
+
+def test_the_example_of_the_docstring() -> None:
+    """It has the numbers that are found."""
+    numbering = Numbering()
+    found = []
+    for f in (lambda x: x.T + 1, lambda x: (x + 1).T):
+        for row in numbering.read(jax.make_jaxpr(f)(R))[0]:
+            ((strict, view),) = row.results
+            found.append(f"{strict} {view.base} {', '.join(str(a.number) for a in view.axes)}")  # type: ignore[union-attr]
+    assert found == ["2 0 1, 0", "5 6 1, 0", "8 6 0, 1", "10 6 1, 0"]
+    text = " ".join((value_numbering.__doc__ or "").split())
+    assert [line in text for line in found] == [True] * 4
 
 
 class TestLayout:
