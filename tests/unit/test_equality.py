@@ -22,7 +22,7 @@ def jaxpr_of(f: Callable[..., Any], x: Any = X) -> Any:
     return jax.make_jaxpr(f)(x)
 
 
-def loop(x: jax.Array) -> jax.Array:
+def loop(x: Any) -> Any:
     """Run a loop that captured an array."""
     return lax.fori_loop(0, 3, lambda i, c: c * X + i, x)
 
