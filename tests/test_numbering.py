@@ -14,10 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jax import lax
 
+from vmapguide._jaxpr import value_numbering
 from vmapguide._jaxpr.alignment import align, flat
 from vmapguide._jaxpr.compat import opened
 from vmapguide._jaxpr.equality import equal
-from vmapguide._jaxpr.value_numbering import New, Numbering, View
+from vmapguide._jaxpr.value_numbering import Numbering
+from vmapguide._jaxpr.views import BaseAxis, New, View
 from vmapguide._measure import xla
 
 
@@ -381,6 +383,19 @@ LAYOUT: dict[str, tuple[Any, Any, tuple[Any, ...], list[str]]] = {
 }
 
 
+def test_the_example_of_the_docstring() -> None:
+    """It has the numbers that are found."""
+    numbering = Numbering()
+    found = []
+    for f in (lambda x: x.T + 1, lambda x: (x + 1).T):
+        for row in numbering.read(jax.make_jaxpr(f)(R))[0]:
+            ((strict, view),) = row.results
+            found.append(f"{strict} {view.base} {', '.join(str(a.number) for a in view.axes)}")  # type: ignore[union-attr]
+    assert found == ["2 0 1, 0", "5 6 1, 0", "8 6 0, 1", "10 6 1, 0"]
+    text = " ".join((value_numbering.__doc__ or "").split())
+    assert [line in text for line in found] == [True] * 4
+
+
 class TestLayout:
     """Whether steps are the same but for their axes."""
 
@@ -507,7 +522,7 @@ def base_of(value: Any, view: View) -> Any:
             first = value.take([0], axis)
             assert (value == first).all(), "something changes along a new axis"
             value = first.squeeze(axis)
-    kept = [axis for axis in view.axes if not isinstance(axis, New)]
+    kept = [axis.number for axis in view.axes if isinstance(axis, BaseAxis)]
     assert sorted(kept) == list(range(value.ndim))
     return np.transpose(value, np.argsort(kept))
 
@@ -525,7 +540,7 @@ def test_equal_numbers_are_equal_values(steps: list[Step]) -> None:
     strict: dict[int, Any] = {}
     bases: dict[int, Any] = {}
     for row, values in zip(rows, evaluated(jaxpr, (x, y)), strict=True):
-        for number, view, value in zip(row.strict, row.views, values, strict=True):
+        for (number, view), value in zip(row.results, values, strict=True):
             assert (strict.setdefault(number, value) == value).all()
             base = base_of(value, view)
             known = bases.setdefault(view.base, base)

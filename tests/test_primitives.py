@@ -13,7 +13,7 @@ from jax._src.internal_test_util import test_harnesses
 from jax.extend.core import primitives as jax_primitives
 
 import vmapguide
-from vmapguide._jaxpr import primitives
+from vmapguide._jaxpr import primitives, views
 from vmapguide._jaxpr.walk import count_primitives, nested, walk
 from vmapguide._measure import flops
 
@@ -35,8 +35,8 @@ OTHERS: dict[str, tuple[Callable[..., Any], Any]] = {
     "zeta": (lambda x: lax.zeta(x + 2, x), X),
 }
 
-# These change no element, and `_numbering` looks through them.
-LOOKED_THROUGH = {"broadcast_in_dim", "copy", "copy_p", "reshape", "squeeze", "transpose"}
+# These change no element, and `views` looks through them.
+LOOKED_THROUGH = primitives.with_role("layout") | {"copy_p"}
 
 
 def equations(jaxpr: Any) -> Iterator[jec.JaxprEqn]:
@@ -67,6 +67,62 @@ def test_formulas_are_those_of_the_table() -> None:
     """Each row that says `rule` has a formula, and no other has one."""
     said = {name for name, row in primitives.PRIMITIVES.items() if row.work == "rule"}
     assert said == flops.RULES.keys()
+
+
+def small_calls() -> Iterator[tuple[Callable[..., Any], tuple[Any, ...]]]:
+    """Yield calls that have every kernel and product that a public function of JAX makes."""
+    for harness in HARNESSES.values():
+        yield harness.dyn_fun, tuple(harness.dyn_args_maker(np.random.RandomState(0)))
+    square = jnp.eye(4)
+    for f in (lax.linalg.hessenberg, lax.linalg.schur, lambda x: lax.linalg.tridiagonal(x)[0]):
+        yield f, (square,)
+    yield lax.linalg.householder_product, (square, jnp.ones(4))
+    yield (lambda x: jax.scipy.linalg.qr_multiply(x, x)), (square,)
+    yield lax.ragged_dot, (square, square[None], jnp.array([4]))
+
+
+def calls_lapack(eqn: jec.JaxprEqn) -> bool:
+    """Say whether an operation is lowered to a call of LAPACK for a CPU."""
+    types = [jax.ShapeDtypeStruct(a.aval.shape, a.aval.dtype) for a in eqn.invars]  # type: ignore[attr-defined]
+    traced = jax.jit(lambda *args: eqn.primitive.bind(*args, **eqn.params)).trace(*types)
+    return "@lapack_" in traced.lower(lowering_platforms=("cpu",)).as_text()
+
+
+def test_kernels_are_what_calls_lapack() -> None:
+    """On a CPU, where it can be seen; and nothing else does."""
+    found: dict[str, bool] = {}
+    for f, args in small_calls():
+        for eqn in equations(jax.make_jaxpr(f)(*args)):
+            if not nested(eqn) and eqn.primitive.name not in found:
+                found[eqn.primitive.name] = calls_lapack(eqn)
+    kernels = primitives.with_role("kernel")
+    assert {name for name, is_so in found.items() if is_so} == kernels & found.keys()
+    # Those two are what `qr` is lowered to: no function of JAX's interface makes them.
+    assert kernels - found.keys() <= {"geqp3", "geqrf"}
+
+
+def test_products_have_a_precision() -> None:
+    """It is the one parameter that says with how many bits a device may compute."""
+    found = {
+        eqn.primitive.name
+        for f, args in small_calls()
+        for eqn in equations(jax.make_jaxpr(f)(*args))
+        if "precision" in eqn.params
+    }
+    assert found == primitives.with_role("product")
+
+
+def test_views_look_through_what_moves_axes() -> None:
+    """All that has that role, and a conversion to the dtype that a value has already."""
+    assert views.LAYOUT_RULES.keys() == LOOKED_THROUGH | {"convert_element_type"}
+
+
+def test_roles_are_of_the_right_kind() -> None:
+    """A call has a program, and what only moves axes computes nothing."""
+    for name, row in primitives.PRIMITIVES.items():
+        assert row.body or row.role != "call", name
+        assert row.work in ("moves", "free") or row.role != "layout", name
+        assert row.work == "rule" or row.role not in ("kernel", "product"), name
 
 
 def test_rows_agree_with_themselves() -> None:

@@ -19,7 +19,7 @@ from vmapguide._advice import wrong_calls
 from vmapguide._advice.vmap_notes import noting
 from vmapguide._advice.waiting import waiting
 from vmapguide._data import Source
-from vmapguide._jaxpr import source_lines, to_data
+from vmapguide._jaxpr import primitives, source_files, source_lines, to_data
 from vmapguide._jaxpr.pickled import without_jaxprs
 from vmapguide._show import explanation
 from vmapguide._show.explanation_html import explanation_html
@@ -84,7 +84,7 @@ class Explanation(Shown):
     _arguments: tuple[str, ...]
     _shapes: Mapping[jec.Var, tuple[int | str, ...]]
     _values: Mapping[jec.Var, jec.Var]
-    _home: source_lines.Home
+    _home: source_files.Home
     _kept: _Kept | None = None
 
     @property
@@ -300,7 +300,8 @@ class Explanation(Shown):
             whole=self._all.program,
             rows=rows,
             file="" if self._home.library else self._home.file,
-            files=source_lines.shown_paths({source.file for source in sources}),
+            files=source_files.shown_paths({source.file for source in sources}),
+            kernels=primitives.with_role("kernel"),
         )
 
     def _rows(self, *, library: bool) -> Iterator[explanation.Row]:

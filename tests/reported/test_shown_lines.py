@@ -17,7 +17,7 @@ from jax.experimental.ode import odeint
 
 import vmapguide
 from vmapguide._cli.inputs import load
-from vmapguide._jaxpr import source_lines
+from vmapguide._jaxpr import source_files
 
 
 NUMBERS = array(8)
@@ -72,14 +72,14 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Modul
     (folder / "base.py").write_text(BASE)
     (folder / "cartpole.py").write_text(CARTPOLE)
     root = f"{folder.parent}/"
-    roots = source_lines._LIBRARY_ROOTS  # noqa: SLF001
-    monkeypatch.setattr(source_lines, "_LIBRARY_ROOTS", (*roots, root))
+    roots = source_files._LIBRARY_ROOTS  # noqa: SLF001
+    monkeypatch.setattr(source_files, "_LIBRARY_ROOTS", (*roots, root))
     monkeypatch.syspath_prepend(str(folder.parent))
-    source_lines.is_library.cache_clear()
+    source_files.is_library.cache_clear()
     yield importlib.import_module("gym_like.cartpole")
     for name in [name for name in sys.modules if name.startswith("gym_like")]:
         del sys.modules[name]
-    source_lines.is_library.cache_clear()
+    source_files.is_library.cache_clear()
 
 
 class TestNoUser:

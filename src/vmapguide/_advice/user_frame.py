@@ -11,7 +11,7 @@ import linecache
 import traceback
 from collections.abc import Iterator
 
-from vmapguide._jaxpr.source_lines import HERE, is_library
+from vmapguide._jaxpr.source_files import HERE, is_library
 
 
 _Span = tuple[tuple[int, int], tuple[int, int]]

@@ -1,1 +1,1 @@
-"""Jaxprs: what JAX does not document, walks, equality, alignment, primitives, and data."""
+"""Read jaxprs: walk through them, compare them, and make plain data of them. See `README.md`."""

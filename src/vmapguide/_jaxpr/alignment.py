@@ -1,16 +1,19 @@
-"""Two jaxprs side by side: which equations of the one are which of the other.
+"""Put two jaxprs side by side, for `compare`: which equations of one are which of the other.
 
-An equation is paired with another if both are the same by construction, as `_numbering` tells, in
-the order of the program. What lies between two such pairs is paired if it is the same operations in
-the same order. Nothing else is paired, and if nothing is but what only moves axes, the alignment of
-two jaxprs that are not the same is declined.
+Start with `align`. It takes two jaxprs that `flat` has made free of calls, and returns an
+`Alignment`, whose pairs are the rows of a table in the order of the two programs.
+
+An equation is paired with another if both are the same by construction, as `value_numbering` tells,
+and in the same order. The equations between two such pairs are paired if they are the same
+operations in the same order. No others are paired. If all pairs only move axes, and the jaxprs are
+not the same, the alignment is declined: it would be a guess.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
@@ -55,6 +58,40 @@ class Alignment:
 class _Equation:
     eqn: jec.JaxprEqn
     numbers: Numbers
+
+    @property
+    def is_layout(self) -> bool:
+        return self.numbers.is_layout
+
+
+@dataclass(frozen=True)
+class _Side:
+    """A jaxpr as its equations that do work, and those that only move axes around each.
+
+    Attributes:
+        work: the equations that do work.
+        layout: the others, in lists: those before each equation that does work, and last those
+            after all of them.
+    """
+
+    work: list[_Equation]
+    layout: list[list[_Equation]]
+
+    def between(self, start: int, end: int) -> list[_Equation]:
+        """Return all equations from after the work before `start` up to the work at `end`."""
+        runs = zip(self.layout[start:end], self.work[start:end], strict=True)
+        return [*(e for layout, work in runs for e in (*layout, work)), *self.layout[end]]
+
+
+def _side(equations: Iterable[_Equation]) -> _Side:
+    side = _Side([], [[]])
+    for equation in equations:
+        if equation.is_layout:
+            side.layout[-1].append(equation)
+        else:
+            side.work.append(equation)
+            side.layout.append([])
+    return side
 
 
 def flat(jaxpr: jec.ClosedJaxpr) -> AnyJaxpr:
@@ -104,7 +141,7 @@ def align(left: AnyJaxpr, right: AnyJaxpr) -> Alignment:
     numbering = Numbering()
     (ours, our_key), (theirs, their_key) = numbering.read(left), numbering.read(right)
     sides = _equations(left, ours), _equations(right, theirs)
-    pairs = [*_with_moves([*_pairs(*sides, 0)], sides)]
+    pairs = [*_with_moves([*_rows(_side(sides[0]), _side(sides[1]), 0)], sides)]
     same = our_key == their_key
     both = any(pair.left and pair.right and not pair.is_layout for pair in pairs)
     return Alignment(tuple(pairs) if same or both else None, same)
@@ -114,62 +151,28 @@ def _equations(jaxpr: AnyJaxpr, numbers: list[Numbers]) -> list[_Equation]:
     return [*map(_Equation, opened(jaxpr).eqns, numbers)]
 
 
-def _pairs(left: list[_Equation], right: list[_Equation], depth: int) -> Iterator[Pair]:
-    """Yield the rows of two lists of equations."""
-    work = [[i for i, e in enumerate(side) if not e.numbers.is_layout] for side in (left, right)]
-    keys = [
-        [_key(side[i]) for i in indices] for side, indices in zip((left, right), work, strict=True)
-    ]
-    blocks = SequenceMatcher(None, keys[0], keys[1], autojunk=False).get_matching_blocks()
-    before = [0, 0]
-    for start, other, length in blocks:
-        ends = _end(left, work[0], start), _end(right, work[1], other)
-        if length:
-            ends = work[0][start], work[1][other]
-        yield from _between(left[before[0] : ends[0]], right[before[1] : ends[1]], depth)
-        before = [*ends]
+def _rows(left: _Side, right: _Side, depth: int) -> Iterator[Pair]:
+    """Yield the rows of two sides."""
+    matcher = SequenceMatcher(
+        None, [*map(_key, left.work)], [*map(_key, right.work)], autojunk=False
+    )
+    i = j = 0
+    for a, b, length in matcher.get_matching_blocks():  # The last one is empty, and at the end.
+        yield from _between(left, right, (i, a), (j, b), depth)
         for k in range(length):
-            i, j = work[0][start + k], work[1][other + k]
-            yield from _layout(left[before[0] : i], right[before[1] : j], depth)
-            yield _paired(left[i], right[j], depth)
-            before = [i + 1, j + 1]
-    yield from _layout(left[before[0] :], right[before[1] :], depth)
-
-
-def _with_moves(
-    pairs: list[Pair], sides: tuple[list[_Equation], list[_Equation]]
-) -> Iterator[Pair]:
-    """Yield the rows, with equations found that are on both sides, but not in the same place."""
-    keys = {id(e.eqn): (e.numbers.made, _key(e)) for side in sides for e in side}
-    alone = {
-        relation: Counter(
-            keys[id(pair.left or pair.right)]
-            for pair in pairs
-            if pair.relation == relation and not pair.depth
-        )
-        for relation in ("left", "right")
-    }
-    both = alone["left"] & alone["right"]
-    left = {relation: both.copy() for relation in alone}
-    for pair in pairs:
-        key = keys.get(id(pair.left or pair.right))
-        if key and pair.relation in left and not pair.depth and left[pair.relation][key] > 0:
-            left[pair.relation][key] -= 1
-            yield dataclasses.replace(pair, relation="moved")
-        else:
-            yield pair
-
-
-def _end(side: list[_Equation], work: list[int], position: int) -> int:
-    return work[position] if position < len(work) else len(side)
+            if k:
+                yield from _same_or_alone(left.layout[a + k], right.layout[b + k], depth)
+            yield _paired(left.work[a + k], right.work[b + k], depth)
+        i, j = a + length, b + length
 
 
 def _key(equation: _Equation) -> tuple[object, ...]:
     """Return what two equations have in common that are the same but for their axes."""
-    if not equation.eqn.outvars:
-        return (equation.numbers.made,)
+    numbers = equation.numbers
+    if not numbers.results:
+        return (numbers.made,)
     sizes = tuple(map(_sizes, equation.eqn.outvars))
-    return (*(view.base for view in equation.numbers.views), sizes, equation.eqn.primitive.name)
+    return (*(value.view.base for value in numbers.results), sizes, equation.eqn.primitive.name)
 
 
 def _sizes(var: jec.Var) -> tuple[int, ...]:
@@ -177,34 +180,24 @@ def _sizes(var: jec.Var) -> tuple[int, ...]:
     return tuple(sorted(size for size in getattr(var.aval, "shape", ()) if size != 1))
 
 
-def _paired(left: _Equation, right: _Equation, depth: int) -> Pair:
-    same = left.numbers.made == right.numbers.made
-    relation = "same" if same else "layout"
-    return Pair(left.eqn, right.eqn, relation, left.numbers.is_layout, depth)
-
-
-def _between(left: list[_Equation], right: list[_Equation], depth: int) -> Iterator[Pair]:
-    """Yield the rows of what lies between two pairs."""
-    names = [_names(side) for side in (left, right)]
-    if names[0] != names[1] or not names[0]:
-        yield from _layout(left, right, depth)
+def _between(
+    left: _Side, right: _Side, ours: tuple[int, int], theirs: tuple[int, int], depth: int
+) -> Iterator[Pair]:
+    """Yield the rows of what lies between two pairs: from one place in `work` to another."""
+    one, other = left.work[slice(*ours)], right.work[slice(*theirs)]
+    if not one or [*map(_name, one)] != [*map(_name, other)]:
+        yield from _same_or_alone(left.between(*ours), right.between(*theirs), depth)
         return
-    rest = iter(right)
-    for equation in left:
-        if equation.numbers.is_layout:
-            yield Pair(equation.eqn, None, "left", is_layout=True, depth=depth)
-            continue
-        for other in rest:
-            if not other.numbers.is_layout:
-                break
-            yield Pair(None, other.eqn, "right", is_layout=True, depth=depth)
-        yield Pair(equation.eqn, other.eqn, "differs", is_layout=False, depth=depth)
-        yield from _inside(equation.eqn, other.eqn, depth + 1)
-    yield from (Pair(None, e.eqn, "right", is_layout=True, depth=depth) for e in rest)
+    for i, j in zip(range(*ours), range(*theirs), strict=True):
+        yield from _alone(left.layout[i], right.layout[j], depth)
+        eqn, counterpart = left.work[i].eqn, right.work[j].eqn
+        yield Pair(eqn, counterpart, "differs", is_layout=False, depth=depth)
+        yield from _inside(eqn, counterpart, depth + 1)
+    yield from _alone(left.layout[ours[1]], right.layout[theirs[1]], depth)
 
 
-def _names(side: Sequence[_Equation]) -> list[str]:
-    return [e.eqn.primitive.name for e in side if not e.numbers.is_layout]
+def _name(equation: _Equation) -> str:
+    return equation.eqn.primitive.name
 
 
 def _inside(left: jec.JaxprEqn, right: jec.JaxprEqn, depth: int) -> Iterator[Pair]:
@@ -216,23 +209,51 @@ def _inside(left: jec.JaxprEqn, right: jec.JaxprEqn, depth: int) -> Iterator[Pai
     )
     if len(ours) != len(theirs):
         return
-    for one, other in zip(ours, theirs, strict=True):
+    for pair in zip(ours, theirs, strict=True):
         numbering = Numbering()
-        sides = [_equations(jaxpr, numbering.read(jaxpr)[0]) for jaxpr in (one, other)]
-        yield from _pairs(sides[0], sides[1], depth)
+        one, other = (_side(_equations(jaxpr, numbering.read(jaxpr)[0])) for jaxpr in pair)
+        yield from _rows(one, other, depth)
 
 
-def _layout(left: list[_Equation], right: list[_Equation], depth: int) -> Iterator[Pair]:
-    """Yield rows of equations that have no counterpart but for those that move the same axes."""
-    numbers = [[e.numbers.made for e in side] for side in (left, right)]
-    for tag, a, b, c, d in SequenceMatcher(
-        None, numbers[0], numbers[1], autojunk=False
-    ).get_opcodes():
-        if tag == "equal":
-            for one, other in zip(left[a:b], right[c:d], strict=True):
-                yield _paired(one, other, depth)
-            continue
-        for e in left[a:b]:
-            yield Pair(e.eqn, None, "left", e.numbers.is_layout, depth)
-        for e in right[c:d]:
-            yield Pair(None, e.eqn, "right", e.numbers.is_layout, depth)
+def _same_or_alone(left: list[_Equation], right: list[_Equation], depth: int) -> Iterator[Pair]:
+    """Yield the rows of equations that are on one side only, unless they are the same."""
+    ours, theirs = ([e.numbers.made for e in side] for side in (left, right))
+    i = j = 0
+    for a, b, length in SequenceMatcher(None, ours, theirs, autojunk=False).get_matching_blocks():
+        yield from _alone(left[i:a], right[j:b], depth)
+        i, j = a + length, b + length
+        for one, other in zip(left[a:i], right[b:j], strict=True):
+            yield _paired(one, other, depth)
+
+
+def _paired(left: _Equation, right: _Equation, depth: int) -> Pair:
+    same = left.numbers.made == right.numbers.made
+    return Pair(left.eqn, right.eqn, "same" if same else "layout", left.is_layout, depth)
+
+
+def _alone(left: list[_Equation], right: list[_Equation], depth: int) -> Iterator[Pair]:
+    for e in left:
+        yield Pair(e.eqn, None, "left", e.is_layout, depth)
+    for e in right:
+        yield Pair(None, e.eqn, "right", e.is_layout, depth)
+
+
+def _with_moves(pairs: list[Pair], sides: tuple[list[_Equation], ...]) -> Iterator[Pair]:
+    """Yield the rows, with equations found that are on both sides, but not in the same place."""
+    keys = {id(e.eqn): (e.numbers.made, _key(e)) for side in sides for e in side}
+
+    def key(pair: Pair) -> Hashable:
+        """Return what an outermost equation that is alone has in common with its counterpart."""
+        is_alone = pair.relation in ("left", "right") and not pair.depth
+        return keys[id(pair.left or pair.right)] if is_alone else None
+
+    ours = Counter(key(pair) for pair in pairs if pair.relation == "left" and key(pair))
+    theirs = Counter(key(pair) for pair in pairs if pair.relation == "right" and key(pair))
+    # How many of each are still to be found, on each side.
+    left = {"left": ours & theirs, "right": ours & theirs}
+    for pair in pairs:
+        if key(pair) and left[pair.relation][key(pair)] > 0:
+            left[pair.relation][key(pair)] -= 1
+            yield dataclasses.replace(pair, relation="moved")
+        else:
+            yield pair

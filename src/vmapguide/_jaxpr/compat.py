@@ -1,8 +1,8 @@
-"""What vmapguide knows of JAX that JAX does not document, and what its versions do differently.
+"""All that vmapguide knows of JAX that JAX does not document, or that its versions do differently.
 
-This is the only file to mend when JAX moves. Each function names one thing that is asked of JAX,
-and raises where JAX has it no more. `tests/unit/test_compat.py` asks each of them on every JAX that
-is tested.
+This is the only file to mend when JAX changes. Each function asks one thing of JAX, and raises an
+error if JAX no longer has it. No other file uses the attributes that are used here.
+`tests/unit/test_compat.py` asks each function on every version of JAX that is tested.
 """
 
 from __future__ import annotations

@@ -1,35 +1,36 @@
-"""Which equation of a jaxpr is which of another: two traces of one program, lined up.
+"""Match two traces of one program: which equation and variable of one is which of the other.
+
+Start with `match`, which returns a `Match`: what fits together, and what does not; or with `equal`,
+which only says whether all of it fits.
 
 Two traces of one program are the same up to the names of variables, the order and place of their
-constants, and what is numbered anew by every trace. Where they are not, what fits is matched all
-the same, and what does not is listed.
+constants, and what every trace numbers anew. They have their equations in the same order. So
+equations are paired by their places, and where there are more on one side, as `diff` pairs lines.
+What differs is listed, and what fits is matched all the same.
+
+That is another notion of equality than that of `value_numbering`. There, two people wrote two
+programs: calls may be inlined, independent equations change places and axes move, and what counts
+is whether two values are the same. Here, each equation has to be found again, calls and all; in
+return, sizes and constants may differ as the caller says. `same_values` decides about these.
 """
 
 from __future__ import annotations
 
 import difflib
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import jax
 import jax.extend.core as jec
-import jax.numpy as jnp
-import numpy as np
 
 from vmapguide._jaxpr.compat import AnyJaxpr, constants, opened
-from vmapguide._jaxpr.walk import jaxprs_in, walk, without_addresses
+from vmapguide._jaxpr.same_values import Same, SameSize
+from vmapguide._jaxpr.walk import jaxprs_in, walk
 
-
-# Says whether a number of one jaxpr may stand where another stands in the other.
-SameSize = Callable[[int, int], bool]
 
 # A place where two jaxprs differ: an equation of the first, by `id`, and which operand or
 # parameter of it; or a jaxpr nested in it, and which result.
 Spot = tuple[int, int | str]
-
-_NUMBER = re.compile(r"(?<![\w.])\d+(?![\w.])")
 
 # Evaluated anew, a function with a rule of its own closes over less than it did: what it closed
 # over are its operands now. So this parameter says nothing that the operands do not.
@@ -78,7 +79,7 @@ def match(
         What fits and what does not. A jaxpr that is nested in several equations is matched with
         each of its counterparts, and the first one counts.
     """
-    matcher = _Matcher(skip, same_size, tolerated)
+    matcher = _Matcher(skip, Same(same_size), tolerated)
     matcher.jaxprs(one, other)
     return matcher.found
 
@@ -103,17 +104,13 @@ class _Names:
 class _Matcher:
     """A match while it is made."""
 
-    def __init__(
-        self, skip: jec.Primitive | None, same_size: SameSize | None, tolerated: frozenset[Spot]
-    ) -> None:
+    def __init__(self, skip: jec.Primitive | None, same: Same, tolerated: frozenset[Spot]) -> None:
         self.skip = skip
-        self.same_size = same_size
+        self.same = same
         self.tolerated = tolerated
         self.found = Match()
         self.seen: set[tuple[int, int]] = set()
         self.values: dict[jec.Var, Any] = {}  # Of constants, of both jaxprs.
-        self.same_constants: dict[tuple[int, int], bool] = {}
-        self.same_types: dict[tuple[Any, Any], bool] = {}
 
     def jaxprs(self, one: AnyJaxpr, other: AnyJaxpr) -> None:
         """Match two jaxprs, and what is nested in them."""
@@ -175,7 +172,7 @@ class _Matcher:
         ):
             yield from zip(left, right, strict=True)
             return
-        sized = self.same_size is None
+        sized = self.same.size is None
         ours, theirs = ([_form(eqn, sized=sized) for eqn in eqns] for eqns in (left, right))
         matcher = difflib.SequenceMatcher(None, ours, theirs, autojunk=False)
         i = j = 0
@@ -207,7 +204,7 @@ class _Matcher:
             if not is_dropped:
                 names.of[u] = v
                 names.taken.add(v)
-            fits &= is_dropped == isinstance(v, jec.DropVar) and self.same_type(u.aval, v.aval)
+            fits &= is_dropped == isinstance(v, jec.DropVar) and self.same.type(u.aval, v.aval)
         return fits
 
     def used(self, names: _Names, u: Any, v: Any) -> bool:
@@ -219,47 +216,11 @@ class _Matcher:
         ours = u.val if isinstance(u, jec.Literal) else self.values.get(u, self)
         theirs = v.val if isinstance(v, jec.Literal) else self.values.get(v, self)
         if ours is not self or theirs is not self:
-            if ours is self or theirs is self or not self.same_type(u.aval, v.aval):
+            if ours is self or theirs is self or not self.same.type(u.aval, v.aval):
                 return False
-            return self.same_constant(ours, theirs)
+            return self.same.constant(ours, theirs)
         # Both come from equations that fit to nothing: that has been said there.
         return u not in names.of and v not in names.taken
-
-    def same_constant(self, ours: Any, theirs: Any) -> bool:
-        """Say whether two constants have the same values."""
-        if ours is theirs:
-            return True
-        key = (id(ours), id(theirs))
-        if key not in self.same_constants:
-            self.same_constants[key] = _same_numbers(ours, theirs) or (
-                self.same_size is not None and _same_sized(ours, theirs, self.same_size)
-            )
-        return self.same_constants[key]
-
-    def same_type(self, ours: Any, theirs: Any) -> bool:
-        """Say whether two types are the same, up to sizes that correspond."""
-        if ours is theirs or ours == theirs:
-            return True
-        if self.same_size is None:
-            return False
-        key = (ours, theirs)
-        if key not in self.same_types:
-            self.same_types[key] = self._same_sized_type(ours, theirs)
-        return self.same_types[key]
-
-    def _same_sized_type(self, ours: Any, theirs: Any) -> bool:
-        if getattr(ours, "weak_type", None) != getattr(theirs, "weak_type", None):
-            return False
-        return self.same_text(str(ours), str(theirs))
-
-    def same_text(self, ours: str, theirs: str) -> bool:
-        """Say whether two texts are the same, up to sizes that correspond."""
-        if ours == theirs:
-            return True
-        if self.same_size is None:
-            return False
-        (a, numbers), (b, others) = map(_numbers_apart, (ours, theirs))
-        return a == b and all(map(self.same_size, numbers, others))
 
     def params(self, left: jec.JaxprEqn, right: jec.JaxprEqn) -> bool:
         """Match the parameters of two equations; say whether they are the same."""
@@ -272,7 +233,7 @@ class _Matcher:
                 for jaxpr in jaxprs_in(value):
                     self.itself(jaxpr)
                 continue
-            if self.same_numbers(value, other):
+            if self.same.numbers(value, other):
                 continue
             ours, theirs = [*jaxprs_in(value)], [*jaxprs_in(other)]
             if len(ours) != len(theirs):
@@ -281,28 +242,11 @@ class _Matcher:
                 # What does not fit in there is listed there.
                 for a, b in zip(ours, theirs, strict=True):
                     self.jaxprs(a, b)
-            elif not self.same_value(value, other) and (left.primitive.name, key) not in _FOLLOWS:
+            elif (
+                not self.same.parameter(value, other) and (left.primitive.name, key) not in _FOLLOWS
+            ):
                 fits &= self.differs(left, key)
         return fits
-
-    def same_numbers(self, ours: Any, theirs: Any) -> bool:
-        """Say whether two parameters are numbers or tuples of numbers that correspond."""
-        if type(ours) is int and type(theirs) is int:
-            return ours == theirs or (self.same_size is not None and self.same_size(ours, theirs))
-        if type(ours) is not tuple or type(theirs) is not tuple or len(ours) != len(theirs):
-            return False
-        return all(map(self.same_numbers, ours, theirs))
-
-    def same_value(self, left: Any, right: Any) -> bool:
-        """Compare two parameters. Functions made anew by every trace compare by their text."""
-        if type(left) is not type(right):
-            return False
-        try:
-            if bool(np.all(left == right)):
-                return True
-        except (TypeError, ValueError):
-            pass  # Not comparable: compare the texts.
-        return self.same_text(without_addresses(left), without_addresses(right))
 
 
 def _form(eqn: jec.JaxprEqn, *, sized: bool) -> tuple[Any, ...]:
@@ -310,50 +254,3 @@ def _form(eqn: jec.JaxprEqn, *, sized: bool) -> tuple[Any, ...]:
     avals: list[Any] = [var.aval for var in eqn.outvars]
     types = [str(aval) if sized else getattr(aval, "ndim", None) for aval in avals]
     return eqn.primitive, len(eqn.invars), tuple(types)
-
-
-def _same_numbers(ours: Any, theirs: Any) -> bool:
-    """Compare two constants bit by bit; what is traced and what is no array is itself alone."""
-    if any(isinstance(value, jax.core.Tracer) for value in (ours, theirs)):
-        return False
-    try:
-        a, b = map(_as_numpy, (ours, theirs))
-        return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
-    except (TypeError, ValueError):
-        return str(ours) == str(theirs)
-
-
-def _same_sized(ours: Any, theirs: Any, same_size: SameSize) -> bool:
-    """Say whether two constants are sizes that correspond, or one repeated as often as a size."""
-    if any(isinstance(value, jax.core.Tracer) for value in (ours, theirs)):
-        return False
-    try:
-        a, b = map(_as_numpy, (ours, theirs))
-        if a.ndim == 0 or a.ndim != b.ndim:
-            one, other = float(a), float(b)
-            return one.is_integer() and other.is_integer() and same_size(int(one), int(other))
-    except (TypeError, ValueError):
-        return False
-    for axis in range(a.ndim):
-        if a.shape[axis] != b.shape[axis]:
-            if not (a.shape[axis] and b.shape[axis]):
-                return same_size(a.shape[axis], b.shape[axis])
-            a, b = (_once(array, axis) for array in (a, b))
-    return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
-
-
-def _once(array: np.ndarray[Any, Any], axis: int) -> np.ndarray[Any, Any]:
-    """Return what is repeated along an axis; if nothing is, the array itself."""
-    first = array.take([0], axis)
-    return first if (array == first).all() else array
-
-
-def _as_numpy(value: Any) -> np.ndarray[Any, Any]:
-    if hasattr(value, "dtype") and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
-        value = jax.random.key_data(value)
-    return np.asarray(value)
-
-
-def _numbers_apart(text: str) -> tuple[str, list[int]]:
-    """Return a text without its whole numbers, and these."""
-    return _NUMBER.sub("#", text), [int(number) for number in _NUMBER.findall(text)]

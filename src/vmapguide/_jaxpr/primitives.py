@@ -1,7 +1,13 @@
-"""What is known of JAX's primitives: one row each.
+"""One table with what is known of each of JAX's primitives.
 
-Only data is here. `_flops` has the formulas of the rows that say `rule`, `_summary` the names of
-the kernels that may take matrices one by one.
+Start with `traits`, which returns the row of a primitive, or `with_role`, which returns the names
+of all primitives with a role. Here is only data, and it is the only place for it: every set of
+primitives in the package is a role or a field of this table. What needs code has a rule elsewhere,
+by name: `_measure/flops.py` has the formulas of the rows that say `rule`, and `views.py` those for
+what only moves axes.
+
+`tests/test_primitives.py` holds the table against the list of test calls that JAX carries, and
+against what the operations compute.
 """
 
 from __future__ import annotations
@@ -16,10 +22,21 @@ from typing import Literal
 # knows, unless something is nested in it.
 Work = Literal["arithmetic", "transcendental", "moves", "free", "rule", "inside", "unknown"]
 
-# What a primitive is to somebody who looks at a program. `layout`: it only moves, adds or drops
-# axes, or copies. `loop`: it runs what is nested in it again and again. `callback`: it calls
-# Python, for a result. `print`: it calls Python, for what that does. `random`: it makes bits.
-Role = Literal["", "layout", "loop", "callback", "print", "random"]
+# What a primitive is to somebody who looks at a program.
+#
+# - `layout`: it only moves, adds or drops axes, or copies.
+# - `call`: it calls a function once. A listing may fold it away if the function is a library's.
+# - `loop`: it runs what is nested in it again and again.
+# - `callback`: it calls Python, for a result.
+# - `print`: it calls Python, for what that does.
+# - `random`: it makes random bits.
+# - `product`: it multiplies and adds, and an accelerator may do so with fewer bits than its
+#   operands have: it has a parameter `precision`.
+# - `kernel`: it is one call of a library for the whole batch, which on a CPU is a loop over the
+#   matrices around LAPACK (jaxlib/cpu/lapack_kernels.cc), and on a GPU for many sizes one around
+#   cuSOLVER (jaxlib/gpu/solver_kernels_ffi.cc). That `vmap` makes these no faster then, JAX's
+#   developers say in https://github.com/jax-ml/jax/issues/10180.
+Role = Literal["", "layout", "call", "loop", "callback", "print", "random", "product", "kernel"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +88,8 @@ _MOVES = Traits("moves")
 _FREE = Traits("free")
 _RULE = Traits("rule")
 _REDUCTION = Traits("rule", reduction=True)
+_PRODUCT = Traits("rule", role="product")
+_KERNEL = Traits("rule", role="kernel")
 _INSIDE = Traits("inside")
 
 PRIMITIVES: dict[str, Traits] = {
@@ -101,7 +120,7 @@ PRIMITIVES: dict[str, Traits] = {
     "cbrt": _TRANSCENDENTAL,
     "ceil": _ARITHMETIC,
     "checkpoint": Traits("inside", body="jaxpr"),
-    "cholesky": _RULE,
+    "cholesky": _KERNEL,
     "clamp": _ARITHMETIC,
     "closed_call": Traits("inside", body="call_jaxpr"),
     "clz": _ARITHMETIC,
@@ -109,7 +128,7 @@ PRIMITIVES: dict[str, Traits] = {
     "concatenate": _MOVES,
     "cond": _INSIDE,
     "conj": _ARITHMETIC,
-    "conv_general_dilated": _RULE,
+    "conv_general_dilated": _PRODUCT,
     "convert_element_type": _ARITHMETIC,
     "copy": Traits("moves", role="layout"),
     "copy_p": _MOVES,
@@ -123,10 +142,10 @@ PRIMITIVES: dict[str, Traits] = {
     "cummin": _RULE,
     "cumprod": _RULE,
     "cumsum": _RULE,
-    "custom_jvp_call": Traits("inside", body="call_jaxpr"),
+    "custom_jvp_call": Traits("inside", role="call", body="call_jaxpr"),
     "custom_lin": _INSIDE,
     "custom_linear_solve": _INSIDE,
-    "custom_vjp_call": Traits("inside", body="call_jaxpr"),
+    "custom_vjp_call": Traits("inside", role="call", body="call_jaxpr"),
     "custom_vmap_call": _INSIDE,
     "dce_sink": _FREE,
     "debug_callback": Traits("unknown", role="print"),
@@ -134,11 +153,11 @@ PRIMITIVES: dict[str, Traits] = {
     "device_put": _MOVES,
     "digamma": _TRANSCENDENTAL,
     "div": _ARITHMETIC,
-    "dot_general": _RULE,
+    "dot_general": _PRODUCT,
     "dynamic_slice": Traits("moves", reads_part=True),
     "dynamic_update_slice": Traits("moves", written=1),
-    "eig": _RULE,
-    "eigh": _RULE,
+    "eig": _KERNEL,
+    "eigh": _KERNEL,
     "empty": _FREE,
     "empty2": _UNKNOWN,
     "eq": _COMMUTATIVE,
@@ -155,12 +174,12 @@ PRIMITIVES: dict[str, Traits] = {
     "freeze": _FREE,
     "gather": Traits("moves", reads_part=True),
     "ge": _ARITHMETIC,
-    "geqp3": _RULE,
-    "geqrf": _RULE,
+    "geqp3": _KERNEL,
+    "geqrf": _KERNEL,
     "get": Traits("moves", reads_part=True),
     "gt": _ARITHMETIC,
-    "hessenberg": _RULE,
-    "householder_product": _RULE,
+    "hessenberg": _KERNEL,
+    "householder_product": _KERNEL,
     "igamma": _TRANSCENDENTAL,
     "igamma_grad_a": _TRANSCENDENTAL,
     "igammac": _TRANSCENDENTAL,
@@ -170,7 +189,7 @@ PRIMITIVES: dict[str, Traits] = {
     "iota": _MOVES,
     "iota_2x32_shape": _RULE,
     "is_finite": _ARITHMETIC,
-    "jit": Traits("inside", body="jaxpr"),
+    "jit": Traits("inside", role="call", body="jaxpr"),
     "le": _ARITHMETIC,
     "le_to": _ARITHMETIC,
     "lgamma": _TRANSCENDENTAL,
@@ -180,7 +199,7 @@ PRIMITIVES: dict[str, Traits] = {
     "logistic": _TRANSCENDENTAL,
     "lt": _ARITHMETIC,
     "lt_to": _ARITHMETIC,
-    "lu": _RULE,
+    "lu": _KERNEL,
     "lu_pivots_to_permutation": _RULE,
     "max": _COMMUTATIVE,
     "min": _COMMUTATIVE,
@@ -194,7 +213,7 @@ PRIMITIVES: dict[str, Traits] = {
     "one_minus_square": Traits("rule", elementwise=True),
     "optimization_barrier": _FREE,
     "or": _COMMUTATIVE,
-    "ormqr": _RULE,
+    "ormqr": _KERNEL,
     "pad": _MOVES,
     "pallas_call": Traits("unknown", applies=True),
     "platform_index": _FREE,
@@ -208,9 +227,9 @@ PRIMITIVES: dict[str, Traits] = {
     "psum": _UNKNOWN,
     "pure_callback": Traits("unknown", role="callback"),
     "pvary": _FREE,
-    "qr": _RULE,
+    "qr": _KERNEL,
     "ragged_all_to_all": _UNKNOWN,
-    "ragged_dot_general": _RULE,
+    "ragged_dot_general": _PRODUCT,
     "random_bits": Traits("rule", role="random"),
     "random_clone": _MOVES,
     "random_fold_in": _RULE,
@@ -250,7 +269,7 @@ PRIMITIVES: dict[str, Traits] = {
     "scatter-min": Traits("rule", applies=True, written=2),
     "scatter-mul": Traits("rule", applies=True, written=2),
     "scatter-sub": Traits("rule", applies=True, written=2),
-    "schur": _RULE,
+    "schur": _KERNEL,
     "select_and_gather_add": Traits("rule", applies=True),
     "select_and_scatter": Traits("unknown", applies=True),
     "select_and_scatter_add": Traits("rule", applies=True),
@@ -272,7 +291,7 @@ PRIMITIVES: dict[str, Traits] = {
     "stack": _MOVES,
     "stop_gradient": Traits("free", elementwise=True),
     "sub": _ARITHMETIC,
-    "svd": _RULE,
+    "svd": _KERNEL,
     "swap": Traits("moves", written=1),
     "tan": _TRANSCENDENTAL,
     "tanh": _TRANSCENDENTAL,
@@ -280,9 +299,9 @@ PRIMITIVES: dict[str, Traits] = {
     "tile": _MOVES,
     "top_k": _RULE,
     "transpose": Traits("moves", role="layout"),
-    "triangular_solve": _RULE,
-    "tridiagonal": _RULE,
-    "tridiagonal_solve": _RULE,
+    "triangular_solve": _KERNEL,
+    "tridiagonal": _KERNEL,
+    "tridiagonal_solve": _KERNEL,
     "unstack": _MOVES,
     "while": Traits("inside", role="loop"),
     "xor": _COMMUTATIVE,

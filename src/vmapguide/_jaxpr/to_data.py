@@ -1,21 +1,18 @@
-"""Reading jaxprs into plain data: names, types, and parameters as text.
+"""Make plain data of a jaxpr: `_data.Program`, which views can show without knowing JAX.
 
-JAX versions spell some parameters differently; `_params` spells them alike.
+Start with `read`. It returns a `Reading`, which has the program and the data of each equation. The
+names of variables are chosen here. `parameters` makes text of what else an equation holds.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import enum
-import functools
-import inspect
 import itertools
 import re
 import string
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import jax
 import jax.extend.core as jec
 import numpy as np
 
@@ -23,28 +20,15 @@ from vmapguide._data import Equation, Literal, Param, Program, Type, Variable
 from vmapguide._jaxpr.compat import (
     AnyJaxpr,
     argument_names,
-    consts_of,
+    constants,
     function_of,
-    is_own_function,
     opened,
-    params_of,
     type_text,
 )
-from vmapguide._jaxpr.source_lines import is_library
-from vmapguide._jaxpr.walk import jaxprs_in, nested, without_addresses
+from vmapguide._jaxpr.parameters import CALLS, is_default, params_in_order, text_of
+from vmapguide._jaxpr.source_files import is_library
+from vmapguide._jaxpr.walk import jaxprs_in, nested
 
-
-# These say which axes an equation works on. They are shown even where they equal a default.
-_ALWAYS_SHOWN = {"axis", "axes", "dimension", "dimension_numbers"}
-
-# The type of the result says these already.
-_REPEATS_OUTPUT = {"shape", "new_sizes", "dtype", "index_dtype", "preferred_element_type"}
-
-# Primitives that call a function once. Loops and branches are never folded away.
-_CALLS = {"jit", "custom_jvp_call", "custom_vjp_call"}
-
-# What Python itself prints as it is to be read.
-_PLAIN = frozenset({bool, int, float, complex, type(None)})
 
 # An argument's own name is used in the listing if it is short and reads as one word.
 _READABLE_NAME = re.compile(r"[\w.\[\]'\"]{1,24}")
@@ -118,19 +102,19 @@ class Reading:
     def _program(self, closed: AnyJaxpr) -> Program:
         jaxpr = opened(closed)
         if id(jaxpr) not in self._programs:
-            for var, value in zip(jaxpr.constvars, consts_of(closed), strict=False):
+            for var, value in constants(closed):
                 if id(value) in self._captured:
                     self.names[var] = self._captured[id(value)]
             # All variables of a level are lettered before those of the levels below it, so that
             # folding a call away leaves no gap in the letters.
-            constants = tuple(map(self._variable, jaxpr.constvars))
+            constvars = tuple(map(self._variable, jaxpr.constvars))
             arguments = tuple(map(self._variable, jaxpr.invars))
             for eqn in jaxpr.eqns:
                 for var in eqn.outvars:
                     self._variable(var)
             self._programs[id(jaxpr)] = Program(
                 name=function_of(jaxpr)[0],
-                constants=constants,
+                constants=constvars,
                 arguments=arguments,
                 equations=tuple(map(self._equation, jaxpr.eqns)),
                 results=tuple(map(self._atom, jaxpr.outvars)),
@@ -142,10 +126,12 @@ class Reading:
         outputs = tuple(map(self._variable, eqn.outvars))
         equation = Equation(
             primitive=eqn.primitive.name,
-            params=tuple(self._param(name, value, eqn) for name, value in _params(eqn).items()),
+            params=tuple(
+                self._param(name, value, eqn) for name, value in params_in_order(eqn).items()
+            ),
             inputs=inputs,
             outputs=outputs,
-            library=eqn.primitive.name in _CALLS and all(map(_wholly_library, nested(eqn))),
+            library=eqn.primitive.name in CALLS and all(map(_wholly_library, nested(eqn))),
         )
         self.equations[id(eqn)] = equation
         return equation
@@ -154,7 +140,7 @@ class Reading:
         programs = tuple(map(self._program, jaxprs_in(value)))
         if programs:
             return Param(name, programs=programs)
-        return Param(name, text=_text(value), default=_is_default(name, value, eqn))
+        return Param(name, text=text_of(value), default=is_default(name, value, eqn))
 
     def _variable(self, var: jec.Var) -> Variable:
         if isinstance(var, jec.DropVar):
@@ -207,104 +193,6 @@ def _wholly_library(jaxpr: jec.Jaxpr, memo: dict[int, bool] | None = None) -> bo
             _wholly_library(inner, memo) for eqn in jaxpr.eqns for inner in nested(eqn)
         )
     return memo[id(jaxpr)]
-
-
-def _params(eqn: jec.JaxprEqn) -> Mapping[str, Any]:
-    """Return an equation's parameters: its name first, and last what holds jaxprs."""
-    params = params_of(eqn)
-    if eqn.primitive.name in _CALLS and "name" not in params:
-        # custom_jvp_call and custom_vjp_call leave it to their jaxpr to know the name.
-        params["name"] = function_of(nested(eqn)[0])[0]
-    if len(params) < 2:  # noqa: PLR2004 - there is nothing to sort.
-        return params
-    programs = {name for name, value in params.items() if [*jaxprs_in(value)]}
-    return dict(sorted(params.items(), key=lambda p: (p[0] != "name", p[0] in programs)))
-
-
-def _is_default(name: str, value: Any, eqn: jec.JaxprEqn) -> bool:
-    """Say whether a parameter is empty, or what JAX's public function would have passed."""
-    if name in _ALWAYS_SHOWN:
-        return False
-    if name.startswith("num_") and value == 0:
-        return True
-    if name in _REPEATS_OUTPUT and eqn.outvars:
-        aval: Any = eqn.outvars[0].aval
-        if value == aval.shape or _text(value) == _text(aval.dtype):
-            return True
-    if _all(_is_empty, value):
-        return True
-    defaults = _public_default(eqn.primitive.name, name), _jit_defaults().get(name)
-    return any(_all(functools.partial(_same, default), value) for default in defaults)
-
-
-def _all(test: Callable[[Any], bool], value: Any) -> bool:
-    """Apply a test to a value or, where it has one entry for each operand, to every entry."""
-    return all(map(test, value)) if isinstance(value, (tuple, list)) else test(value)
-
-
-def _same(default: Any, value: Any) -> bool:
-    return type(value) is type(default) and bool(np.all(value == default))
-
-
-def _is_empty(value: Any) -> bool:
-    if value is None or value is False:
-        return True
-    # JAX's own functions are rules of other transformations, not part of this program.
-    if is_own_function(value):
-        return True
-    return isinstance(value, (str, tuple, list, dict)) and not value
-
-
-@functools.cache
-def _public_default(primitive: str, name: str) -> Any:
-    """Return the default of the `jax.lax` function a primitive is named after, or None."""
-    try:
-        parameters = inspect.signature(getattr(jax.lax, primitive)).parameters
-    except (AttributeError, TypeError, ValueError):
-        return None
-    default = parameters[name].default if name in parameters else None
-    return None if default is inspect.Parameter.empty else default
-
-
-@functools.cache
-def _jit_defaults() -> Mapping[str, Any]:
-    """Return the parameters of a `jit` without options, but for its name and jaxpr."""
-    (eqn,) = opened(jax.make_jaxpr(jax.jit(lambda x: x + 1))(0.0)).eqns
-    return {
-        name: value[0] if isinstance(value, tuple) and value else value
-        for name, value in eqn.params.items()
-        if name not in ("name", "jaxpr")
-    }
-
-
-def _text(value: Any) -> str:  # noqa: C901, PLR0911 - one case for each kind of value.
-    """Return a parameter as text: NumPy scalars as numbers, dtypes and functions by name."""
-    if type(value) in _PLAIN:
-        return str(value)  # As are most of them.
-    match value:
-        case np.generic():
-            return _text(value.item())
-        case np.ndarray() if value.ndim == 0:
-            return _text(value.item())
-        case enum.Enum():
-            return str(value)
-        case type() if issubclass(value, np.generic):
-            return np.dtype(value).name
-        case tuple() if hasattr(value, "_fields"):
-            fields = zip(value._fields, value, strict=True)
-            return f"{type(value).__name__}({', '.join(f'{k}={_text(v)}' for k, v in fields)})"
-        case tuple():
-            return f"({', '.join(map(_text, value))}{',' if len(value) == 1 else ''})"
-        case list():
-            return f"[{', '.join(map(_text, value))}]"
-        case dict():
-            return "{" + ", ".join(f"{_text(k)}: {_text(v)}" for k, v in value.items()) + "}"
-        case np.dtype():
-            return value.name
-    name = getattr(value, "__name__", None)
-    if callable(value) and isinstance(name, str):
-        return name
-    return without_addresses(value)
 
 
 def type_of(aval: Any) -> Type:

@@ -1,6 +1,7 @@
-"""Walk through jaxprs and the jaxprs nested in them, and rebuild them.
+"""Walk through a jaxpr and the jaxprs nested in it, and make changed ones.
 
-Start with `walk`, which yields all of them, and `rebuild`, which makes each anew.
+Start with `walk`, which yields each of them once, and `rebuild`, which returns a jaxpr with each of
+them changed. `inlined` is a `rebuild` that puts the equations of a call in the place of the call.
 """
 
 from __future__ import annotations

@@ -18,9 +18,10 @@ import jax
 import jax.extend.core as jec
 import jax.numpy as jnp
 
+from vmapguide._jaxpr import primitives
 from vmapguide._jaxpr.compat import AnyJaxpr
 from vmapguide._jaxpr.equality import equal
-from vmapguide._jaxpr.source_lines import HERE, JAX
+from vmapguide._jaxpr.source_files import HERE, JAX
 from vmapguide._jaxpr.walk import inlined, walk
 from vmapguide._measure import agreement
 from vmapguide._measure.stand_ins import stand_in_for
@@ -29,10 +30,10 @@ from vmapguide._measure.stand_ins import stand_in_for
 # So many examples run as they are. They show whether a program can run the others.
 _AS_THEY_ARE = 2
 
-_PRINTS = frozenset({"debug_callback", "debug_print"})
+_PRINTS = primitives.with_role("print")
 
 # A jaxpr knows what these call by name alone.
-_CALLBACKS = frozenset({"io_callback", "pure_callback"})
+_CALLBACKS = primitives.with_role("callback")
 
 # What a function that asks whether it is traced calls by name.
 _ABOUT_TRACING = frozenset({"Tracer", "is_concrete"})

@@ -17,13 +17,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from vmapguide._jaxpr import primitives
 from vmapguide._jaxpr.compat import AnyJaxpr
 from vmapguide._jaxpr.walk import walk
 from vmapguide._measure.stand_ins import stand_in_for
 
 
 # The operations whose digits their parameter `precision` decides.
-_PRODUCTS = frozenset({"conv_general_dilated", "dot_general", "ragged_dot_general"})
+_PRODUCTS = primitives.with_role("product")
 
 # Dtypes of fewer bits are what a device computes with.
 _WIDE = 32

@@ -80,6 +80,7 @@ class ExplanationView:
         rows: the steps.
         file: the file of the function, whose lines need no name of a file; "" if it is a library's.
         files: what to call the files of the lines.
+        kernels: the operations that are one call of a library, which may take matrices one by one.
     """
 
     name: str
@@ -90,6 +91,7 @@ class ExplanationView:
     rows: tuple[Row, ...]
     file: str
     files: Mapping[str, str]
+    kernels: frozenset[str]
 
 
 @dataclass(frozen=True)

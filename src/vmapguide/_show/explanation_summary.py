@@ -6,7 +6,7 @@ Start with `summary`. `folded` says what the rows are that a view folds away.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from vmapguide._data import Equation, Variable
 from vmapguide._show.explanation import ExplanationView, Group, Row
@@ -22,28 +22,6 @@ _SAID = {
     "unknown": "{n} could not be mapped",
     "rewritten": "{n} {were} rewritten",
 }
-
-# One call of a library for the whole batch, which on a CPU is a loop over the matrices around
-# LAPACK (jaxlib/cpu/lapack_kernels.cc), and on a GPU for many sizes one around cuSOLVER
-# (jaxlib/gpu/solver_kernels_ffi.cc). That vmap makes these no faster then, its developers say in
-# https://github.com/jax-ml/jax/issues/10180.
-_KERNELS = frozenset(
-    {
-        "cholesky",
-        "eig",
-        "eigh",
-        "hessenberg",
-        "householder_product",
-        "lu",
-        "ormqr",
-        "qr",
-        "schur",
-        "svd",
-        "triangular_solve",
-        "tridiagonal",
-        "tridiagonal_solve",
-    }
-)
 
 # So many lines are named.
 _FEW_LINES = 5
@@ -73,7 +51,7 @@ def _sentences(view: ExplanationView) -> Iterator[str]:
             yield f"{_agree(_SAID[kind], kinds[kind])}{_at(view, found)}."
     if kinds[""]:
         yield _agree("{n} {lie} in a function that has a batching rule of its own.", kinds[""])
-    kernels = [row for row in steps if _is_kernel(row)]
+    kernels = [row for row in steps if _is_kernel(row, view.kernels)]
     if kernels:
         yield _of_kernels(kernels) + f"{_at(view, kernels)}."
     yield from _of_bounds(view, [row for row in steps if row.bounds])
@@ -84,10 +62,10 @@ def _sentences(view: ExplanationView) -> Iterator[str]:
         yield f"Nothing {'else ' * bool(kernels)}runs one example at a time."
 
 
-def _is_kernel(row: Row) -> bool:
+def _is_kernel(row: Row, kernels: Collection[str]) -> bool:
     """Say whether a row is a kernel that got an axis more. It may do without: for one matrix."""
     return row.equation is not None and any(
-        eqn.primitive in _KERNELS and _rank(eqn) > _rank(row.equation)
+        eqn.primitive in kernels and _rank(eqn) > _rank(row.equation)
         for part in row.parts
         if part.kind == "same"
         for eqn, _ in part.batched
@@ -112,9 +90,7 @@ def _of_kernels(rows: Sequence[Row]) -> str:
     names = [*dict.fromkeys(row.equation.primitive for row in rows if row.equation)]
     if len(names) == 1:
         return f"{names[0]} is one call of a library, which may take the matrices one by one"
-    return (
-        f"{listed(names)} are each one call of a library, which may take the matrices one by one"
-    )
+    return f"{listed(names)} are each one call of a library, which may take the matrices one by one"
 
 
 def _of_unknown(rows: Sequence[Row]) -> str:

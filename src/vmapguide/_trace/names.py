@@ -16,7 +16,7 @@ from typing import Any
 import jax
 
 from vmapguide._jaxpr.compat import closure, is_jitted
-from vmapguide._jaxpr.source_lines import Home, home, is_library
+from vmapguide._jaxpr.source_files import Home, home, is_library
 
 
 def unwrapped(f: Callable[..., Any]) -> Callable[..., Any]:

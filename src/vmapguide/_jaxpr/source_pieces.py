@@ -1,0 +1,144 @@
+"""The piece of a source file that an instruction of Python's bytecode was compiled from.
+
+Start with `piece_of`. Since Python 3.11, a code object knows the lines and columns of each of its
+instructions. The file is parsed, and the piece is returned only if an expression or statement is
+exactly there: a file may have been edited since, and code made by `exec` may claim any name.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import linecache
+import textwrap
+import types
+from typing import NamedTuple
+
+from vmapguide._data import Source
+
+
+def piece_of(code: types.CodeType, instruction: int) -> Source | None:
+    """Return the piece of a source file that an instruction was compiled from, None if unknown."""
+    if id(code) not in _codes:
+        _codes[id(code)] = _Code(code)
+    return _codes[id(code)].piece(instruction)
+
+
+def forget() -> None:
+    """Forget what files say: they may have been edited since they were last looked at."""
+    _text.cache_clear()
+    _codes.clear()
+
+
+class _Code:
+    """A code object with its pieces, each found once.
+
+    To find the position of one instruction takes as long as to find those of all.
+    """
+
+    def __init__(self, code: types.CodeType) -> None:
+        """Take a code object."""
+        self.code = code
+        self.positions = tuple(code.co_positions())
+        self.pieces: dict[int, Source | None] = {}
+
+    def piece(self, instruction: int) -> Source | None:
+        """Return the piece of the user's code that an instruction was compiled from."""
+        if instruction not in self.pieces:
+            known = 0 <= instruction // 2 < len(self.positions)
+            positions = self.positions[instruction // 2] if known else (None,)
+            self.pieces[instruction] = _piece(self.code, positions)
+        return self.pieces[instruction]
+
+
+# By `id`, for which the code is kept: its hash takes as long as it is, and equal code in two files
+# is equal.
+_codes: dict[int, _Code] = {}
+
+
+@functools.lru_cache(maxsize=256)
+def _text(path: str) -> str:
+    """Return what a file says, or a notebook's cell; "" if there is no such thing."""
+    linecache.checkcache(path)
+    return "".join(linecache.getlines(path))
+
+
+@functools.lru_cache(maxsize=256)
+def _lines(text: str) -> list[str]:
+    return text.split("\n")
+
+
+def _piece(code: types.CodeType, positions: tuple[int | None, ...]) -> Source | None:
+    if None in positions:
+        return None
+    path, text = code.co_filename, _text(code.co_filename)
+    line, end_line, start, end = (number for number in positions if number is not None)
+    if not _is_source_of(text, code, (line, end_line, start, end)):
+        return None
+    lines = _lines(text)[line - 1 : end_line]
+    # Python counts columns in bytes of UTF-8.
+    column = len(lines[0].encode()[:start].decode(errors="replace"))
+    end_column = len(lines[-1].encode()[:end].decode(errors="replace"))
+    whole = "\n".join(lines)
+    dedented = textwrap.dedent(whole)
+    return Source(
+        file=path,
+        line=line,
+        end_line=end_line,
+        column=column,
+        end_column=end_column,
+        text=dedented,
+        indentation=len(lines[0]) - len(dedented.split("\n")[0]),
+        function=code.co_name,
+    )
+
+
+def _is_source_of(text: str, code: types.CodeType, span: tuple[int, int, int, int]) -> bool:
+    """Say whether a text is what the code was compiled from.
+
+    Code made by `exec` may claim the name of a file that says something else, and a file may have
+    been edited since. So the function has to start where the code says, under the name that the
+    code has, and an expression has to be exactly where the code says that one is.
+    """
+    spans, starts, functions = _nodes(text)
+    is_named = code.co_name == "<lambda>" or not code.co_name.startswith("<")
+    if is_named and (code.co_name, code.co_firstlineno) not in functions:
+        return False
+    line, end_line, _, end = span
+    # A method that is called on a line of its own starts there for Python, and not where the
+    # expression does.
+    return span in spans or starts.get((end_line, end), line) < line
+
+
+class _Nodes(NamedTuple):
+    """Where a text's nodes are.
+
+    `spans` are its expressions and statements, `starts` has the first line of those that end at a
+    line and column, `functions` are their names and lines.
+    """
+
+    spans: set[tuple[int, int, int, int]]
+    starts: dict[tuple[int, int], int]
+    functions: set[tuple[str, int]]
+
+
+@functools.lru_cache(maxsize=256)
+def _nodes(text: str) -> _Nodes:
+    spans: set[tuple[int, int, int, int]] = set()
+    starts: dict[tuple[int, int], int] = {}
+    functions: set[tuple[str, int]] = set()
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return _Nodes(spans, starts, functions)
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.expr, ast.stmt)):
+            ends = node.end_lineno or node.lineno, node.end_col_offset or 0
+            spans.add((node.lineno, ends[0], node.col_offset, ends[1]))
+            starts[ends] = min(node.lineno, starts.get(ends, node.lineno))
+        if isinstance(node, ast.Lambda):
+            functions.add(("<lambda>", node.lineno))
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            functions.add((node.name, first))
+    return _Nodes(spans, starts, functions)
