@@ -3,7 +3,7 @@
 import pytest
 from accounts import Checked, check_explanation
 
-from vmapguide._measure import evidence
+from vmapguide._measure.causes import evidence
 
 
 # Here a fault in what looks for reasons is an error, and not a reason that is missing.

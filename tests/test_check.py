@@ -15,7 +15,7 @@ from jax import lax
 
 import vmapguide
 from vmapguide import Check
-from vmapguide._measure import evidence, reasons
+from vmapguide._measure.causes import evidence, reasons
 
 
 X = jax.random.normal(jax.random.key(0), (3, 5))

@@ -17,7 +17,7 @@ from jax.experimental import pallas as pl
 from jax.sharding import AxisType, PartitionSpec
 
 import vmapguide
-from vmapguide._jaxpr.equality import equal
+from vmapguide._jaxpr.trace_matching import equal
 from vmapguide._jaxpr.walk import rebuild
 from vmapguide._trace import marks
 

@@ -18,7 +18,7 @@ from markup_tree import Tree
 
 import vmapguide
 from vmapguide import Explanation
-from vmapguide._jaxpr.equality import equal
+from vmapguide._jaxpr.trace_matching import equal
 from vmapguide._jaxpr.walk import without_addresses
 
 

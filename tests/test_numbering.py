@@ -17,7 +17,7 @@ from jax import lax
 from vmapguide._jaxpr import value_numbering
 from vmapguide._jaxpr.alignment import align, flat
 from vmapguide._jaxpr.compat import opened
-from vmapguide._jaxpr.equality import equal
+from vmapguide._jaxpr.trace_matching import equal
 from vmapguide._jaxpr.value_numbering import Numbering
 from vmapguide._jaxpr.views import BaseAxis, New, View
 from vmapguide._measure import xla

@@ -23,8 +23,8 @@ from vmapguide._explain import Explanation as Explanation
 from vmapguide._explain import explain as explain
 from vmapguide._listing import Listing as Listing
 from vmapguide._listing import listing as listing
-from vmapguide._measure.evidence import Reason as Reason
-from vmapguide._measure.evidence import ReasonCode as ReasonCode
+from vmapguide._measure.causes.evidence import Reason as Reason
+from vmapguide._measure.causes.evidence import ReasonCode as ReasonCode
 from vmapguide._measure.timing import Timing as Timing
 from vmapguide._trace.steps import Step as Step
 from vmapguide._trace.steps import Variant as Variant

@@ -1,4 +1,4 @@
-"""`benchmark`: which of these functions is fastest?
+"""The public function `benchmark`: which of these functions is fastest?
 
 Start with `benchmark`, which returns a `Benchmark`. `_measure.timing` calls the functions in turns
 and reads the clock, `_measure.ratios` says how sure the ratio of two timings is, and

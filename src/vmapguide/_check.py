@@ -1,7 +1,7 @@
-"""`check`: does `jax.vmap` equal the Python loop?
+"""The public function `check`: does `jax.vmap` equal the Python loop?
 
-Start with `check`, which returns a `Check`. `_measure.both_sides` runs `jax.vmap(f)` and the loop,
-`_measure.agreement` compares their results, and `_measure.reasons` finds out why these differ.
+Start with `check`, which returns a `Check`. `_measure.both_sides` runs both sides,
+`_measure.agreement` says what "equal" means, and `_measure.causes.reasons` says why they differ.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import numpy as np
 from vmapguide._advice import wrong_calls
 from vmapguide._advice.waiting import waiting
 from vmapguide._data import LeafResult
-from vmapguide._measure import reasons
 from vmapguide._measure.both_sides import Sides
-from vmapguide._measure.evidence import Reason
+from vmapguide._measure.causes import reasons
+from vmapguide._measure.causes.evidence import Reason
 from vmapguide._show.agreement import summary
 from vmapguide._show.report import Report, Reported, Verdict
 from vmapguide._show.words import counted
 from vmapguide._trace.call import Call, Vmap
-from vmapguide._trace.names import function_name
+from vmapguide._trace.user_names import function_name
 
 
 # Of a batch larger than this, as many examples are drawn and run, not all.

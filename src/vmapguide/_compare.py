@@ -1,7 +1,7 @@
-"""`compare`: is it the same program?
+"""The public function `compare`: is it the same program?
 
 Start with `compare`, which returns a `Comparison`. It asks three questions: is it the same jaxpr
-(`_jaxpr.alignment`), is it the same compiled program (`_measure.programs`), are they the same
+(`_jaxpr.alignment`), is it the same compiled program (`_measure.same_programs`), are they the same
 numbers (`_measure.agreement`). `_show.comparison` makes a report of the answers.
 """
 
@@ -22,7 +22,7 @@ from vmapguide._data import LeafResult, PairedEquations, Program
 from vmapguide._jaxpr import to_data
 from vmapguide._jaxpr.alignment import Alignment, align
 from vmapguide._jaxpr.pickled import without_jaxprs
-from vmapguide._measure import programs, xla
+from vmapguide._measure import same_programs, xla
 from vmapguide._show.comparison import Pairing, comparison_report
 from vmapguide._show.report import Report, Reported
 
@@ -243,28 +243,28 @@ def compare(
 
 def _compared(
     name: str,
-    first: programs.Program,
-    program: programs.Program,
+    first: same_programs.Program,
+    program: same_programs.Program,
     leaves: Sequence[Any],
     tolerances: tuple[float | None, float | None],
 ) -> tuple[Side, _Grounds]:
     """Compare a side with the first."""
     alignment = align(first.flat, program.flat)
-    alike = programs.compiled_alike(first, program, leaves, same_jaxpr=alignment.same)
+    alike = same_programs.compiled_alike(first, program, leaves, same_jaxpr=alignment.same)
     side = Side(
         name=name,
         jaxpr=program.jaxpr,
         program=program.compiled.text,
         same_jaxpr=alignment.same,
         same_program=alike.same,
-        leaves=programs.compare_results(first, program, *tolerances),
+        leaves=same_programs.compare_results(first, program, *tolerances),
     )
     listed = to_data.read(program.jaxpr, program.captured).program
     return side, _Grounds(listed, _pairs(first, program, alignment), alike.folded)
 
 
 def _pairs(
-    first: programs.Program, program: programs.Program, alignment: Alignment
+    first: same_programs.Program, program: same_programs.Program, alignment: Alignment
 ) -> tuple[PairedEquations, ...] | None:
     """Return the rows of an alignment as plain data, None if it was declined."""
     if alignment.pairs is None:
@@ -282,10 +282,10 @@ def _pairs(
     )
 
 
-def _built(name: str, f: Callable[..., Any], args: Any, kwargs: Any) -> programs.Program:
+def _built(name: str, f: Callable[..., Any], args: Any, kwargs: Any) -> same_programs.Program:
     """Trace, compile and run a side; an exception says which side it was."""
     with wrong_calls.naming("compare", name, f, args, kwargs):
-        return programs.build(f, args, kwargs)
+        return same_programs.build(f, args, kwargs)
 
 
 @contextlib.contextmanager

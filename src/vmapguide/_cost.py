@@ -1,4 +1,4 @@
-"""`cost`: what a function costs, counted in its jaxpr, and beside it what XLA says.
+"""The public function `cost`: what a function costs, counted in its jaxpr, and what XLA says.
 
 Start with `cost`, which returns a `Cost`. `_measure.costs` counts, `_measure.xla` asks XLA, and
 `_show.cost` makes a report of both.
@@ -22,7 +22,7 @@ from vmapguide._jaxpr import source_lines
 from vmapguide._measure import costs, xla
 from vmapguide._show.cost import CostView, cost_report, sentence
 from vmapguide._show.report import Report, Reported
-from vmapguide._trace.names import transformed_name
+from vmapguide._trace.user_names import transformed_name
 
 
 @dataclass(frozen=True, repr=False, eq=False)

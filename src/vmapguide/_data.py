@@ -1,4 +1,4 @@
-"""The plain data that the layers hand to each other: programs, lines of code, and costs.
+"""Plain data that layers hand to each other: types (printed as `f32[2,5]`), programs, lines, costs.
 
 Nothing here knows JAX. Start with `Program`, which is a jaxpr as data; `Source` is a piece of the
 user's code, and `CostStep` what an equation costs. Fields hold facts, never layout: whether a

@@ -1,4 +1,4 @@
-"""`diagram`: the picture of a `jax.vmap` that people draw on whiteboards.
+"""The public function `diagram`: the picture of a `jax.vmap` that people draw on whiteboards.
 
 Here is the call and the value it returns; it is drawn in `_show/diagram.py`.
 """
@@ -21,11 +21,11 @@ from vmapguide._data import Block
 from vmapguide._jaxpr import to_data
 from vmapguide._show.diagram import Picture, diagram_html, diagram_svg, diagram_text
 from vmapguide._show.markup import joined, style_element, stylesheet
-from vmapguide._show.shown import Shown
+from vmapguide._show.result import Shown
 from vmapguide._trace.batch_axes import Axes, find_axes
 from vmapguide._trace.call import Call, Vmap, spread
-from vmapguide._trace.names import function_name, transformed_name, vmap_variables
 from vmapguide._trace.provenance import SourceMap, source_map
+from vmapguide._trace.user_names import function_name, transformed_name, vmap_variables
 
 
 @dataclass(frozen=True, repr=False, eq=False)

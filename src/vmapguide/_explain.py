@@ -1,4 +1,4 @@
-"""`explain`: what `jax.vmap` made of a function, line by line of the user's own code.
+"""The public function `explain`: what `jax.vmap` made of a function, line by line of its code.
 
 Here is the call, its errors, and the value it returns. What is known of the call is found out in
 `_trace`, and what of it is shown is chosen in `_show`.
@@ -25,13 +25,13 @@ from vmapguide._show import explanation
 from vmapguide._show.explanation_html import explanation_html
 from vmapguide._show.explanation_summary import summary
 from vmapguide._show.explanation_text import explanation_text
-from vmapguide._show.shown import Shown
+from vmapguide._show.result import Shown
+from vmapguide._trace.batched_names import value_names
 from vmapguide._trace.call import Call, TracedArguments, Vmap
-from vmapguide._trace.letters import value_names
-from vmapguide._trace.names import captured_names, home_of, transformed_name
 from vmapguide._trace.provenance import without_collector
 from vmapguide._trace.steps import Kind, Step, Variant, is_layout
 from vmapguide._trace.trace import trace
+from vmapguide._trace.user_names import captured_names, home_of, transformed_name
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""`listing`: one jaxpr, readable.
+"""The public function `listing`: one jaxpr, readable.
 
 Called like `jax.make_jaxpr`. Here is what a user of the package meets: the call, its errors, and
 the value it returns. `_jaxpr/to_data.py` makes data of the jaxpr, and `_show/listing.py` prints it.
@@ -20,9 +20,9 @@ from vmapguide._data import Program
 from vmapguide._jaxpr import to_data
 from vmapguide._jaxpr.pickled import without_jaxprs
 from vmapguide._show.listing import listing_html, listing_text
-from vmapguide._show.shown import Shown
+from vmapguide._show.result import Shown
 from vmapguide._show.tokens import Line, layout
-from vmapguide._trace.names import captured_names, transformed_name
+from vmapguide._trace.user_names import captured_names, transformed_name
 
 
 @dataclass(frozen=True, repr=False, eq=False)

@@ -23,7 +23,7 @@ import pytest
 from equations import BOUNDARY, bare
 from jax._src.internal_test_util import test_harnesses
 
-from vmapguide._jaxpr.equality import equal
+from vmapguide._jaxpr.trace_matching import equal
 from vmapguide._jaxpr.walk import count_primitives, nested, walk
 from vmapguide._trace.batch_axes import Axes, find_axes
 from vmapguide._trace.call import Call, Vmap

@@ -9,7 +9,7 @@ from equations import BOUNDARY, bare, everything, inner
 
 import vmapguide
 from vmapguide import Explanation
-from vmapguide._jaxpr.equality import equal
+from vmapguide._jaxpr.trace_matching import equal
 from vmapguide._jaxpr.walk import without_addresses
 
 

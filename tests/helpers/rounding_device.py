@@ -9,7 +9,7 @@ import pytest
 from jax import lax
 
 from vmapguide._measure import precision
-from vmapguide._measure.stand_ins import with_stand_ins
+from vmapguide._measure.causes.stand_ins import with_stand_ins
 from vmapguide._trace.call import Vmap
 
 

@@ -31,7 +31,7 @@ from kind_rules import Dependence, allowed
 
 import vmapguide
 from vmapguide import Explanation, Variant
-from vmapguide._jaxpr.equality import equal, match
+from vmapguide._jaxpr.trace_matching import equal, match
 
 
 LIBRARIES = (

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import pytest
 
 import vmapguide
-from vmapguide._trace.names import transformed_name
+from vmapguide._trace.user_names import transformed_name
 
 
 X = jnp.ones((3, 4))

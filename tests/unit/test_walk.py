@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from vmapguide._jaxpr.compat import AnyJaxpr, opened, with_equations
-from vmapguide._jaxpr.equality import equal
+from vmapguide._jaxpr.trace_matching import equal
 from vmapguide._jaxpr.walk import behind, count_primitives, inlined, rebuild, walk
 
 

@@ -1,4 +1,4 @@
-"""Notes for what `jax.vmap` raises because of how it is called: sizes, axes, kinds of arguments.
+"""Notes on how `jax.vmap` is called: sizes, axes, kinds: "If all examples share w, put None …".
 
 Start with `advice`, which returns the note on a message of JAX's. It tries what it proposes, by
 `remedies`, and proposes nothing that does not work.
@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from vmapguide._advice import remedies
-from vmapguide._advice.type_names import type_hint
+from vmapguide._advice.parse_types import type_hint
 from vmapguide._advice.wrong_calls import RUNNING, describe
 from vmapguide._trace.call import Call
 

@@ -1,4 +1,4 @@
-"""Other calls in the place of one that `jax.vmap` refused.
+"""Other calls to propose in the place of one that `jax.vmap` refused: each is tried first.
 
 Every call that is returned from here has been traced, so what is proposed works. Start with
 `share`, which puts None in the place of an axis, and `traced`, which tries a call.
@@ -18,7 +18,7 @@ import jax.numpy as jnp
 
 from vmapguide._jaxpr.walk import count_primitives
 from vmapguide._trace.call import Call
-from vmapguide._trace.names import function_name, leaf_names
+from vmapguide._trace.user_names import function_name, leaf_names
 
 
 # An `in_axes` that is longer is not worth reading.

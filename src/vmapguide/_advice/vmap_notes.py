@@ -1,4 +1,4 @@
-"""Notes for what `jax.vmap` raises: the cause, and what to do about it.
+"""Notes on what `jax.vmap` raises. Start here: it chooses the note, and adds it to the exception.
 
 JAX's message stays as it is. `CAUSES` maps a pattern in it to advice about the function, and
 `_call_notes` has the advice about how it is called. Whatever can be tried is tried before it is
@@ -22,7 +22,7 @@ from vmapguide._advice import call_notes, remedies
 from vmapguide._advice.user_frame import user_frame, what_was_called, what_was_tested
 from vmapguide._advice.wrong_calls import misfit
 from vmapguide._trace.call import Call
-from vmapguide._trace.names import function_name
+from vmapguide._trace.user_names import function_name
 
 
 @contextlib.contextmanager

@@ -18,9 +18,9 @@ import jax.extend.core as jec
 import jax.numpy as jnp
 import numpy as np
 
-from vmapguide._advice.type_names import type_hint
+from vmapguide._advice.parse_types import type_hint
 from vmapguide._advice.waiting import Waiting
-from vmapguide._trace.names import count_vmaps, leaf_names, side_names, unwrapped
+from vmapguide._trace.user_names import count_vmaps, leaf_names, side_names, unwrapped
 
 
 # These run a function with its arguments: types alone do not do.

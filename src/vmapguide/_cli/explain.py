@@ -1,4 +1,4 @@
-"""`python -m vmapguide explain`: what `jax.vmap` makes of a function, as text, HTML or data."""
+"""The command `explain` with its options: what `jax.vmap` makes of a function, in three forms."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import jax
 
-from vmapguide._advice.type_names import dtype_named
+from vmapguide._advice.parse_types import dtype_named
 from vmapguide._advice.user_frame import user_frame
 
 

@@ -1,4 +1,4 @@
-"""`python -m vmapguide`: start here. Each command is a file beside this one.
+"""`python -m vmapguide`: start here. Each command is a file beside this one, and has its options.
 
 A user's mistake (a missing file, a function that is not there, a type that does not parse, a
 function that raises) is answered by what is wrong and what to do, never by a traceback.

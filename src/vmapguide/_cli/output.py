@@ -1,4 +1,4 @@
-"""Write what a command makes to a file: whole or not at all."""
+"""Write a file for a command, and say it if that fails."""
 
 from __future__ import annotations
 

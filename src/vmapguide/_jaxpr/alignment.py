@@ -1,4 +1,4 @@
-"""Put two jaxprs side by side, for `compare`: which equations of one are which of the other.
+"""Make the rows of `compare`: two jaxprs side by side, which equation of one is which of the other.
 
 Start with `align`. It takes two jaxprs that `flat` has made free of calls, and returns an
 `Alignment`, whose pairs are the rows of a table in the order of the two programs.

@@ -2,7 +2,7 @@
 
 Start with `Same`. Two programs may differ in the size of a batch: then types, constants and
 parameters are also the same if they are so up to sizes that correspond, which the caller of
-`equality.match` decides.
+`trace_matching.match` decides.
 """
 
 from __future__ import annotations

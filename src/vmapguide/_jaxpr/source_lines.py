@@ -1,4 +1,4 @@
-"""The line of code, and the part of it, that an equation was made by.
+"""Choose the line of code that an equation was made by: the innermost of the user's. Start here.
 
 Start with `of_equation`, which returns the user's code, and `in_library`, which returns the code of
 the library that the user called. JAX keeps the Python frames that led to each equation.

@@ -1,4 +1,4 @@
-"""The piece of a source file that an instruction of Python's bytecode was compiled from.
+"""Read from Python's bytecode which piece of a source file an instruction was compiled from.
 
 Start with `piece_of`. Since Python 3.11, a code object knows the lines and columns of each of its
 instructions. The file is parsed, and the piece is returned only if an expression or statement is

@@ -1,4 +1,4 @@
-"""Make plain data of a jaxpr: `_data.Program`, which views can show without knowing JAX.
+"""Make plain data of a jaxpr: variables get their letters a, b, c, and types their dtypes in short.
 
 Start with `read`. It returns a `Reading`, which has the program and the data of each equation. The
 names of variables are chosen here. `parameters` makes text of what else an equation holds.

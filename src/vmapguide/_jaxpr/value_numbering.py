@@ -1,4 +1,4 @@
-"""Number the values of jaxprs, so that values with one number are the same by construction.
+"""Decide "same jaxpr" for `compare`, whatever the order of independent equations, by numbers.
 
 Start with `Numbering.read`. It returns what is known of each equation of a jaxpr, and a key that
 two jaxprs share if they are the same. Every result of an equation gets two numbers, and both are

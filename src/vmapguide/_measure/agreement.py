@@ -1,4 +1,4 @@
-"""Compare results: are two pytrees of numbers the same, and if not, where and by how much?
+"""Compare results: are two pytrees the same within the tolerances that are set here? If not, where?
 
 Start with `compare_trees`, which returns a `LeafResult` for each leaf. `check`, `compare` and
 `benchmark` all use it, so that "the same numbers" means one thing.

@@ -1,4 +1,4 @@
-"""Run both sides of `check`: `jax.vmap(f)` on the whole batch, and the Python loop over `f`.
+"""Run both sides of `check`: `jax.vmap(f)` on the batch, and the loop over the examples, in Python.
 
 Start with `Sides.compare`. The loop is the reference: what it returns is what is expected.
 """
@@ -20,12 +20,12 @@ from vmapguide._data import LeafResult
 from vmapguide._jaxpr.walk import plain_call
 from vmapguide._measure import agreement
 from vmapguide._measure.arguments import Arguments, Example
-from vmapguide._measure.loop_program import Run, run_loop, trace_program
+from vmapguide._measure.causes.stand_ins import with_stand_ins
+from vmapguide._measure.compiled_loop import Run, run_loop, trace_program
 from vmapguide._measure.progress import tracked
-from vmapguide._measure.stand_ins import with_stand_ins
 from vmapguide._measure.structure import below_metadata
 from vmapguide._trace.call import Call, spread
-from vmapguide._trace.names import function_name
+from vmapguide._trace.user_names import function_name
 
 
 class Results(NamedTuple):

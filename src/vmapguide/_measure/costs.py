@@ -1,4 +1,4 @@
-"""What a program costs: its steps, its loops of unknown length, its choices, and the totals.
+"""Sum up what a program costs: its steps, its loops of unknown length, its choices, the totals.
 
 Start with `of_jaxpr` for a function, or `of_steps` for an explanation. What one equation costs is
 known to `flops`, and how often it runs to `run_counts`; here the two become plain data.

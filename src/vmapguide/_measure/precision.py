@@ -20,7 +20,7 @@ from jax import lax
 from vmapguide._jaxpr import primitives
 from vmapguide._jaxpr.compat import AnyJaxpr
 from vmapguide._jaxpr.walk import walk
-from vmapguide._measure.stand_ins import stand_in_for
+from vmapguide._measure.causes.stand_ins import stand_in_for
 
 
 # The operations whose digits their parameter `precision` decides.

@@ -1,4 +1,4 @@
-"""The view of a benchmark: a table for each batch size, and a plot.
+"""What a benchmark's report holds: which rows and columns, and the plot. `report` lays them out.
 
 `benchmark_report` returns the report, `plot_timings` draws. Both are functions of plain data.
 """

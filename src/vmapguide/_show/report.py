@@ -1,4 +1,4 @@
-"""Reports: what was found, in answers, tables and notes; as text and as HTML.
+"""Lay out reports of any kind, as text and as HTML: answers, tables with their columns, notes.
 
 `check`, `compare`, `benchmark` and `cost` say what they found as a `Report`; `report_text` and
 `report_html` print it.
@@ -19,7 +19,7 @@ from vmapguide._show.markup import (
     style_element,
     tag,
 )
-from vmapguide._show.shown import Shown
+from vmapguide._show.result import Shown
 from vmapguide._show.tokens import Token
 
 

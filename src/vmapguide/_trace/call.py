@@ -18,7 +18,7 @@ import jax
 import jax.extend.core as jec
 import numpy as np
 
-from vmapguide._trace.names import leaf_names
+from vmapguide._trace.user_names import leaf_names
 
 
 # Which arguments a function does not see the values of.

@@ -5,9 +5,9 @@ The method:
 1. Trace `f` on one example, and mark every equation of its jaxpr (`marks`).
 2. Let `jax.vmap` batch the marked jaxpr. Every batched equation then carries the tag of the
    equation it came from, or lies inside one that does, or was made by `vmap` at its own boundary.
-3. Trace `jax.vmap(f)` as it is. Where the two are equal (`equality.match`), the tags of the one
-   are read as the sources of the other. This is checked every time and never assumed; what is not
-   equal is known of neither.
+3. Trace `jax.vmap(f)` as it is. Where the two are equal (`trace_matching.match`), the tags of the
+   one are read as the sources of the other. This is checked every time and never assumed; what is
+   not equal is known of neither.
 
 The marked program is batched at another size (`sizes`), so that one trace tells all three: where
 an equation came from, where the batch axes are, and which of the dimensions they are in the jaxpr.
@@ -26,7 +26,7 @@ from typing import Any
 import jax.extend.core as jec
 
 from vmapguide._jaxpr.compat import AnyJaxpr
-from vmapguide._jaxpr.equality import Match, Spot, match
+from vmapguide._jaxpr.trace_matching import Match, Spot, match
 from vmapguide._jaxpr.walk import Place, nested, walk
 from vmapguide._trace import marks
 from vmapguide._trace.call import Call, Edited, Traced, TracedArguments

@@ -19,7 +19,7 @@ from vmapguide._jaxpr.compat import AnyJaxpr, opened
 from vmapguide._jaxpr.walk import nested, walk
 from vmapguide._trace.call import Call, leaf_axes
 from vmapguide._trace.marks import Path
-from vmapguide._trace.names import vmap_variables
+from vmapguide._trace.user_names import vmap_variables
 
 
 Shape = tuple[int | str, ...]

@@ -1,4 +1,4 @@
-"""The steps of an explanation: per-example equations with what became of them.
+"""Make the steps of an explanation and say the kind of each: `same`, `shared`, `one by one`, ….
 
 Which batched equation came from which is known (`provenance`), and where the batch axes are
 (`batch_axes`). `steps` says in a word what that means: the kind of each step.
@@ -22,8 +22,8 @@ from vmapguide._jaxpr.walk import Place, count_primitives, nested
 from vmapguide._trace.batch_axes import Axes
 from vmapguide._trace.dependence import Decisions
 from vmapguide._trace.marks import Path
-from vmapguide._trace.names import home_of
 from vmapguide._trace.provenance import SourceMap
+from vmapguide._trace.user_names import home_of
 
 
 # What can become of an equation. Of an equation that lies in several calls it is what comes last

@@ -20,8 +20,8 @@ from vmapguide._data import Source
 from vmapguide._jaxpr.compat import AnyJaxpr
 from vmapguide._jaxpr.walk import plain_call
 from vmapguide._measure import precision
-from vmapguide._measure.evidence import Evidence, Found, Reason, ReasonCode, in_line
-from vmapguide._measure.stand_ins import StandIn, with_stand_ins
+from vmapguide._measure.causes.evidence import Evidence, Found, Reason, ReasonCode, in_line
+from vmapguide._measure.causes.stand_ins import StandIn, with_stand_ins
 
 
 _UNSAFE_SPLIT = ("random_split", "key<urbg>")

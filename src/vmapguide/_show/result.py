@@ -1,4 +1,4 @@
-"""Results that are looked at: text in a terminal, HTML in a notebook, and files.
+"""The base of all results: text in a terminal, HTML in a notebook, and `save()` to a file.
 
 `Shown` is the base of all results. A subclass says how it is printed, and gets the rest from here.
 """

@@ -1,4 +1,4 @@
-"""What JAX and XLA make of several functions, and whether they make the same of them.
+"""Trace and compile the functions of `compare`, and say whether XLA makes one program of them.
 
 Start with `build`, which traces, compiles and runs a function, and with `compiled_alike`, which
 compares two compiled programs, also where their texts leave out what may differ. Whether two jaxprs
@@ -20,7 +20,7 @@ from vmapguide._jaxpr.alignment import flat
 from vmapguide._jaxpr.compat import AnyJaxpr, consts_of
 from vmapguide._jaxpr.object_keys import digest
 from vmapguide._measure import agreement, precision, xla
-from vmapguide._trace.names import captured_names
+from vmapguide._trace.user_names import captured_names
 
 
 @dataclass(frozen=True, eq=False)

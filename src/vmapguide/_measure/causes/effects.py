@@ -19,8 +19,8 @@ from vmapguide._data import Source
 from vmapguide._jaxpr import source_lines
 from vmapguide._jaxpr.compat import AnyJaxpr
 from vmapguide._jaxpr.walk import walk
-from vmapguide._measure.evidence import Evidence, Found, Reason, in_line
-from vmapguide._measure.stand_ins import stand_in_for, with_stand_ins
+from vmapguide._measure.causes.evidence import Evidence, Found, Reason, in_line
+from vmapguide._measure.causes.stand_ins import stand_in_for, with_stand_ins
 
 
 # `vmap` runs these once for each example. Other effects it refuses where they could run more often.

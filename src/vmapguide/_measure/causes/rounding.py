@@ -15,8 +15,8 @@ import jax
 from vmapguide._data import LeafResult
 from vmapguide._measure import precision
 from vmapguide._measure.both_sides import Results, Sides
-from vmapguide._measure.evidence import Evidence, Found, Reason, attempt
-from vmapguide._measure.suspects import PRECISION, without
+from vmapguide._measure.causes.evidence import Evidence, Found, Reason, attempt
+from vmapguide._measure.causes.suspects import PRECISION, without
 from vmapguide._trace.call import Call
 from vmapguide._trace.trace import Trace
 

@@ -1,4 +1,4 @@
-"""Why `jax.vmap` and the loop differ: each known cause is tried out, not guessed.
+"""Say why `jax.vmap` and the loop differ: each known cause is tried out, not guessed. Start here.
 
 Start with `find`, which tries the causes in `CAUSES` in their order, the most certain first. To add
 a cause, write a function that takes an `Evidence` and returns a `Found`, and put it into the tuple.
@@ -13,12 +13,12 @@ import jax
 
 from vmapguide._jaxpr import primitives
 from vmapguide._measure import agreement
-from vmapguide._measure.batch_statistics import batch_statistics
 from vmapguide._measure.both_sides import Results, Sides
-from vmapguide._measure.effects import uneven_effects
-from vmapguide._measure.evidence import Evidence, Found, Reason, attempt, in_line
-from vmapguide._measure.rounding import compare_results, products, rounding
-from vmapguide._measure.suspects import taken_out
+from vmapguide._measure.causes.batch_statistics import batch_statistics
+from vmapguide._measure.causes.effects import uneven_effects
+from vmapguide._measure.causes.evidence import Evidence, Found, Reason, attempt, in_line
+from vmapguide._measure.causes.rounding import compare_results, products, rounding
+from vmapguide._measure.causes.suspects import taken_out
 from vmapguide._trace.call import Call
 from vmapguide._trace.trace import Trace, trace
 

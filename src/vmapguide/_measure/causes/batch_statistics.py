@@ -15,7 +15,7 @@ import jax.extend.core as jec
 from vmapguide._data import Source
 from vmapguide._jaxpr.compat import AnyJaxpr, opened, origin
 from vmapguide._jaxpr.walk import behind, inlined, nested, walk, without_addresses
-from vmapguide._measure.evidence import Evidence, Found, Reason, in_line
+from vmapguide._measure.causes.evidence import Evidence, Found, Reason, in_line
 from vmapguide._trace.call import Call
 from vmapguide._trace.trace import Trace, trace
 

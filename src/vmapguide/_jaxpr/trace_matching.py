@@ -1,4 +1,4 @@
-"""Match two traces of one program: which equation and variable of one is which of the other.
+"""Match two traces of one program, equation by equation: is it what plain `jax.vmap` makes?
 
 Start with `match`, which returns a `Match`: what fits together, and what does not; or with `equal`,
 which only says whether all of it fits.

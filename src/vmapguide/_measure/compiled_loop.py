@@ -1,4 +1,4 @@
-"""How the loop of a check may run faster than Python: as a program that is compiled once.
+"""Stand in for the Python loop of `check` where it is slow: one program, which is compiled once.
 
 Outside of `jit`, JAX compiles the loops and branches in a function anew whenever Python runs it.
 `run_loop` traces the function for every example, and while that gives the same program, evaluates
@@ -20,11 +20,11 @@ import jax.numpy as jnp
 
 from vmapguide._jaxpr import primitives
 from vmapguide._jaxpr.compat import AnyJaxpr
-from vmapguide._jaxpr.equality import equal
 from vmapguide._jaxpr.source_files import HERE, JAX
+from vmapguide._jaxpr.trace_matching import equal
 from vmapguide._jaxpr.walk import inlined, walk
 from vmapguide._measure import agreement
-from vmapguide._measure.stand_ins import stand_in_for
+from vmapguide._measure.causes.stand_ins import stand_in_for
 
 
 # So many examples run as they are. They show whether a program can run the others.

@@ -1,4 +1,4 @@
-"""The evidence for why `jax.vmap` and the loop differ, and the reasons that are found in it.
+"""What a cause is given, and what it returns: `Evidence`, `Found` and `Reason`.
 
 A cause is a function that takes an `Evidence` and returns a `Found`: the reasons that it has found,
 and the leaves of the results whose difference these explain. `reasons` has the list of causes.

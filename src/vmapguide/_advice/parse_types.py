@@ -1,4 +1,4 @@
-"""Read types as a listing prints them: `f32[3,5]`.
+"""Parse a type that was printed, `f32[3,5]`, into what to pass for it. `_data.Type` prints them.
 
 `dtype_named` returns the dtype of a name, and `type_hint` what to pass in the place of such a text.
 """

@@ -1,4 +1,4 @@
-"""What to call the values of a batched program: as the values of one example that they are.
+"""Name the values of a batched program: `c` for the batch of `c`, `c′` for what helps to make it.
 
 Both programs are read side by side, so a letter has to mean one value in both. `value_names` calls
 a batched value what the per-example value is called that it is the batch of, and what only helps to

@@ -10,7 +10,7 @@ import pytest
 from jax import lax
 
 from vmapguide._jaxpr.compat import opened
-from vmapguide._jaxpr.equality import equal, match
+from vmapguide._jaxpr.trace_matching import equal, match
 
 
 X = jnp.arange(3.0)
