@@ -33,7 +33,7 @@ def _escaped(text: str) -> str:
 def joined(parts: Iterable[str]) -> Markup:
     """Return pieces one behind the other, those escaped that are no markup."""
     # A text and the markup of that name are equal: only their types tell them apart.
-    return Markup("".join(part if type(part) is Markup else _escaped(part) for part in parts))
+    return Markup("".join([p if type(p) is Markup else _escaped(p) for p in parts]))
 
 
 def tag(name: str, /, *children: str, **attributes: str | float | None) -> Markup:
@@ -45,17 +45,22 @@ def tag(name: str, /, *children: str, **attributes: str | float | None) -> Marku
         attributes: its attributes. `class_` is `class`, and another `_` in a name is a hyphen. One
             that is None is left out.
     """
-    given = "".join(
-        f' {_attribute(key)}="{_value(value)}"'
-        for key, value in attributes.items()
-        if value is not None
-    )
+    opening = _opening(name, *attributes.items())
     if name in _EMPTY:
-        return Markup(f"<{name}{given}/>")
-    return Markup(f"<{name}{given}>{joined(children)}</{name}>")
+        return Markup(f"{opening}/>")
+    return Markup(f"{opening}>{joined(children)}</{name}>")
 
 
-@functools.cache
+# A page has few elements, each of them many times.
+@functools.lru_cache(maxsize=1024)
+def _opening(name: str, *attributes: tuple[str, str | float | None]) -> str:
+    """Return the beginning of an element, up to what closes its first tag."""
+    given = "".join(
+        f' {_attribute(key)}="{_value(value)}"' for key, value in attributes if value is not None
+    )
+    return f"<{name}{given}"
+
+
 def _attribute(name: str) -> str:
     return name.rstrip("_").replace("_", "-")
 
