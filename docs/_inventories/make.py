@@ -66,6 +66,7 @@ def python() -> Iterator[Entry]:
     for module in (collections.abc, dataclasses, functools, typing):
         name = module.__name__
         yield from members(module, name, f"library/{name}.html")
+    yield "os.PathLike", "py:class", "library/os.html#os.PathLike"
 
 
 def numpy() -> Iterator[Entry]:

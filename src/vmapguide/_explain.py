@@ -222,7 +222,7 @@ class Explanation(Shown):
 
     @property
     def summary(self) -> str:
-        """What `jax.vmap` made of the function, in a few sentences: the last ones of the view.
+        """What `jax.vmap` made of the function, in the few sentences that end the view.
 
         Example:
             >>> import jax, jax.numpy as jnp, vmapguide
