@@ -111,10 +111,42 @@ def test_what_is_read_has_the_name_that_it_was_given(explained: Any) -> None:
                         assert plain(whole["name"]) in {one["name"], *own}
 
 
+def test_a_letter_of_one_example_is_nothing_else_in_the_batch() -> None:
+    """Also inside of what an operation was rewritten to, and where a value was masked away."""
+
+    def f(x: jax.Array) -> Any:
+        y = lax.cond(x.sum() > 0, jnp.tanh, jnp.sin, x)
+        return 2 * lax.ppermute(y, "i", [(0, 1), (1, 2), (2, 3), (3, 0)])
+
+    data: Any = vmapguide.explain(f, axis_name="i")(X).to_dict()
+    letters = {
+        variable["name"]
+        for program in programs(data["per_example"])
+        for variable in (
+            *program["arguments"],
+            *(o for e in program["equations"] for o in e["outputs"]),
+        )
+    }
+    (moved,) = (s for s in data["steps"] if s["equation"]["primitive"] == "ppermute")
+    inside = [program for eqn in moved["batched"] for program in programs(eqn["params"])]
+    assert inside
+    for program in inside:
+        names = [variable["name"] for variable in program["arguments"]]
+        assert not letters & {*names, *outputs(program["equations"])}
+
+
+def test_two_names_for_one_value() -> None:
+    """What is batched into nothing is the value before it, which keeps its name."""
+    data: Any = vmapguide.explain(lambda x: jnp.sin(x).reshape(3, 1).reshape(3) + 1)(X).to_dict()
+    first, *_, last = data["steps"]
+    assert outputs(first["batched"]) == outputs([first["equation"]])
+    assert outputs(last["batched"]) == outputs([last["equation"]])
+
+
 def test_more_helpers_than_signs() -> None:
     """They are numbered."""
     (step,) = vmapguide.explain(many_helpers)(X).find(primitive="pad")
-    data = vmapguide.explain(many_helpers)(X).to_dict()
+    data: Any = vmapguide.explain(many_helpers)(X).to_dict()
     (padded,) = (s for s in data["steps"] if s["equation"]["primitive"] == "pad")
     (name,) = outputs([padded["equation"]])
     made = outputs(padded["batched"])

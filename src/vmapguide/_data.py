@@ -356,16 +356,6 @@ class Block:
     per_example_shape: tuple[int, ...] | None
     mapped: bool
 
-    @property
-    def type(self) -> Type:
-        """Its type, with the names of the batch axes."""
-        return Type(self.dtype, self.shape)
-
-    @property
-    def per_example_type(self) -> Type:
-        """The type of what one example has of it."""
-        return Type(self.dtype, self.per_example_shape)
-
 
 @dataclass(frozen=True)
 class LeafResult:

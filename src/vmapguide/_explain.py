@@ -100,8 +100,15 @@ class Explanation(Shown):
 
     @functools.cached_property
     def _all(self) -> to_data.Reading:
-        names = value_names(self.steps, self._values, self._one.names)
-        return to_data.read(self.batched, self._captured, self._arguments, self._shapes, names)
+        ours = self._one.names
+        return to_data.read(
+            self.batched,
+            self._captured,
+            self._arguments,
+            self._shapes,
+            names=value_names(self.steps, self._values, ours),
+            reserved=ours.values(),
+        )
 
     # JAX cannot pickle jaxprs. What is shown of them is plain data, and is kept.
 

@@ -10,7 +10,7 @@ import dataclasses
 import itertools
 import re
 import string
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax.extend.core as jec
@@ -39,7 +39,9 @@ def read(
     captured: Mapping[int, str] | None = None,
     arguments: Sequence[str | None] | None = None,
     shapes: Mapping[jec.Var, tuple[int | str, ...]] | None = None,
+    *,
     names: Mapping[jec.Var, str] | None = None,
+    reserved: Iterable[str] = (),
 ) -> Reading:
     """Read a jaxpr into plain data.
 
@@ -49,6 +51,7 @@ def read(
         arguments: the arguments' names; by default those of the traced function's parameters.
         shapes: shapes to show for some variables instead of their own, with named axes.
         names: what to call some variables.
+        reserved: letters that stand for something else beside this program.
 
     Returns:
         The program. Arguments, and constants in `captured`, keep their names; all else is lettered
@@ -57,7 +60,9 @@ def read(
     """
     if arguments is None:
         arguments = argument_names(jaxpr)
-    return Reading(jaxpr, captured or {}, arguments, shapes or {}, names or {})
+    return Reading(
+        jaxpr, captured or {}, arguments, shapes or {}, names=names or {}, reserved=reserved
+    )
 
 
 class Reading:
@@ -75,7 +80,9 @@ class Reading:
         captured: Mapping[int, str],
         arguments: Sequence[str | None],
         shapes: Mapping[jec.Var, tuple[int | str, ...]],
+        *,
         names: Mapping[jec.Var, str],
+        reserved: Iterable[str],
     ) -> None:
         """Read a jaxpr; see `read`."""
         self.equations: dict[int, Equation] = {}
@@ -95,7 +102,7 @@ class Reading:
             if name not in taken and _READABLE_NAME.fullmatch(name):
                 self._captured[key] = name
                 taken.add(name)
-        taken |= {*names.values()}
+        taken |= {*names.values(), *reserved}
         self._fresh = (name for name in _letters() if name not in taken)
         self.program = self._program(jaxpr)
 

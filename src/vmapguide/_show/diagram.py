@@ -15,7 +15,7 @@ import statistics
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from vmapguide._data import Block
+from vmapguide._data import Block, Type
 from vmapguide._show.array_drawing import (
     LINE,
     LONGEST,
@@ -55,6 +55,14 @@ class Picture:
     results: tuple[Block, ...]
 
 
+def _type(block: Block) -> Type:
+    return Type(block.dtype, block.shape)
+
+
+def _type_of_one(block: Block) -> Type:
+    return Type(block.dtype, block.per_example_shape)
+
+
 # -- Text ----------------------------------------------------------------------
 
 
@@ -63,10 +71,10 @@ def diagram_text(picture: Picture) -> str:
     sizes = "  ".join(f"{letter} = {size}" for letter, size in picture.sizes.items())
     head = [part for part in (f"vmap({picture.name})", picture.call, sizes) if part]
     arguments = [
-        (b.name, str(b.type), str(b.per_example_type), _passed(b)) for b in picture.arguments
+        (b.name, str(_type(b)), str(_type_of_one(b)), _passed(b)) for b in picture.arguments
     ]
     results = [
-        (b.name or "result", str(b.per_example_type), str(b.type), _returned(b))
+        (b.name or "result", str(_type_of_one(b)), str(_type(b)), _returned(b))
         for b in picture.results
     ]
     every = [*arguments, *results]
@@ -92,14 +100,14 @@ def description(picture: Picture) -> str:
     """Say in sentences what the picture shows."""
     sizes = ", ".join(f"{letter} is {size}" for letter, size in picture.sizes.items())
     parts = [
-        f"{b.name}, {b.type}, "
-        + (f"of which each example gets {b.per_example_type}" if b.mapped else "shared")
+        f"{b.name}, {_type(b)}, "
+        + (f"of which each example gets {_type_of_one(b)}" if b.mapped else "shared")
         for b in picture.arguments
     ]
     made = [
-        f"{b.name or 'result'}, {b.type}, "
+        f"{b.name or 'result'}, {_type(b)}, "
         + (
-            f"in which each example has {b.per_example_type}"
+            f"in which each example has {_type_of_one(b)}"
             if b.mapped
             else "the same for all examples"
         )
@@ -310,11 +318,11 @@ def _columns(picture: Picture) -> tuple[_Column, _Column]:
     """Return the arguments and the results; what is shared is of one type on both sides."""
 
     def column(blocks: tuple[Block, ...], own: str, shared: tuple[str, str]) -> _Column:
-        rows = [leaf(b.name or "result", b.type, picture.sizes) for b in blocks[:_ROWS]]
+        rows = [leaf(b.name or "result", _type(b), picture.sizes) for b in blocks[:_ROWS]]
         if len(blocks) > _ROWS:
             more = words(0, 12, f"… and {len(blocks) - _ROWS} more", "vg-d-note")
             rows.append(Drawing(0, 0, LINE, 0, 0, 90, more))
-        said = [(own, str(b.per_example_type)) if b.mapped else shared for b in blocks[:_ROWS]]
+        said = [(own, str(_type_of_one(b))) if b.mapped else shared for b in blocks[:_ROWS]]
         return _Column(tuple(rows), tuple(said))
 
     return (

@@ -253,8 +253,13 @@ class _Mapper:
 def _values(found: Match, theirs: marks.Paths) -> dict[jec.Var, Output]:
     """Return the variables of the plain program that the probes of the marked one take."""
     ours = {other: var for var, other in found.variables.items()}
-    probed = marks.probed(theirs)
-    return {var: output for other, output in probed if (var := ours.get(other)) is not None}
+    values: dict[jec.Var, Output] = {}
+    for other, output in marks.probed(theirs):
+        var = ours.get(other)
+        # What an equation became that changes nothing is the value before it, and has its name.
+        if var is not None and (var not in values or output[1:] < values[var][1:]):
+            values[var] = output
+    return values
 
 
 def _read_paths(marked: _Marked, theirs: Mapping[int, Path] | None = None) -> dict[int, Path]:
