@@ -227,6 +227,38 @@ class TestOther:
             "random_split": 1
         }
 
+    def test_windows(self) -> None:
+        """A window of 2 by 2 takes three comparisons, and in the gradient an addition more."""
+        windows = {"window_dimensions": (2, 2), "window_strides": (2, 2), "padding": "VALID"}
+
+        def largest(x: jax.Array) -> Any:
+            return lax.reduce_window(x, -jnp.inf, lax.max, **windows)
+
+        assert of("reduce_window_max", largest, array(8, 6)) == 4 * 3 * 3
+        gradient = jax.grad(lambda x: largest(x).sum())
+        assert of("select_and_scatter_add", gradient, array(8, 6)) == 4 * 3 * (3 + 1)
+
+    def test_reductions_by_a_function(self) -> None:
+        """Each step takes as many operations as the function has."""
+
+        def steps(a: jax.Array, b: jax.Array) -> jax.Array:
+            return a * b + a
+
+        def reduced(x: jax.Array) -> Any:
+            return lax.reduce(x, np.float32(0), steps, (0,))
+
+        assert of("reduce", reduced, array(10, 3)) == (10 * 3 - 3) * 2
+
+        def windows(x: jax.Array) -> Any:
+            return lax.reduce_window(x, np.float32(0), steps, (4,), (1,), "VALID")
+
+        assert of("reduce_window", windows, array(10)) == 7 * 3 * 2
+
+    def test_cumulative_logsumexp(self) -> None:
+        """Three operations and two functions for each element."""
+        cost = vmapguide.cost(lax.cumlogsumexp)(array(10, 3))
+        assert (cost.flops, cost.transcendentals) == (3 * 30, 2 * 30)
+
     def test_ragged_products(self) -> None:
         """Every row has one group; the gradient of the groups is as much again."""
         sizes = array(3, dtype=jnp.int32)
