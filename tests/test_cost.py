@@ -229,7 +229,7 @@ class TestOther:
 
     def test_windows(self) -> None:
         """A window of 2 by 2 takes three comparisons, and in the gradient an addition more."""
-        windows = {"window_dimensions": (2, 2), "window_strides": (2, 2), "padding": "VALID"}
+        windows: Any = {"window_dimensions": (2, 2), "window_strides": (2, 2), "padding": "VALID"}
 
         def largest(x: jax.Array) -> Any:
             return lax.reduce_window(x, -jnp.inf, lax.max, **windows)

@@ -292,6 +292,9 @@ class Explanation(Shown):
             )
         )
 
+    def _title(self) -> str:
+        return f"vmap({self.name})"
+
     # -- How it is shown ------------------------------------------------------
 
     def _as_view(self, *, library: bool = False) -> explanation.ExplanationView:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import html
 import json
 import os
 import sys
@@ -14,6 +13,7 @@ from vmapguide._cli import inputs
 from vmapguide._cli.output import write
 from vmapguide._explain import Explanation, explain
 from vmapguide._show.explanation_text import coloured
+from vmapguide._show.markup import page
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
     explanation = _explanation(f, axes, args, kwargs)
     shown = {"fold": options.fold, "library": options.library}
     if options.html:
-        write(Path(options.html), page(explanation, **shown))
+        write(Path(options.html), page(f"vmap({explanation.name})", explanation.as_html(**shown)))
         print(f"wrote {options.html}")
     elif options.json:
         print(json.dumps(explanation.to_dict(), indent=2))
@@ -62,17 +62,6 @@ def _explanation(f: Any, axes: dict[str, Any], args: Any, kwargs: Any) -> Explan
         return explain(f, **axes)(*args, **kwargs)
     except Exception as error:  # noqa: BLE001
         raise inputs.FunctionError(inputs.told(error)) from None
-
-
-def page(explanation: Explanation, *, fold: bool = True, library: bool = False) -> str:
-    """Return an explanation as one self-contained HTML page; options as for `as_html`."""
-    title = html.escape(f"vmap({explanation.name})")
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>:root {{ color-scheme: light dark; }} body {{ margin: 1rem; }}</style></head>"
-        f"<body><main>{explanation.as_html(fold=fold, library=library)}</main></body></html>\n"
-    )
 
 
 def _text(explanation: Explanation, *, fold: bool, library: bool) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vmapguide._cli.inputs import UsageError
+from vmapguide._show.result import write_whole
 
 
 def write(path: Path, text: str) -> None:
@@ -13,11 +14,7 @@ def write(path: Path, text: str) -> None:
     Raises:
         UsageError: if it cannot be written there.
     """
-    if not path.name:
-        raise UsageError(f"cannot write {path}: Is a directory")
-    unfinished = path.with_name(path.name + ".unfinished")
     try:
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
+        write_whole(path, text)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from None
