@@ -20,7 +20,7 @@ from vmapguide._measure.both_sides import Sides
 from vmapguide._measure.causes import reasons
 from vmapguide._measure.causes.evidence import Reason
 from vmapguide._show.agreement import summary
-from vmapguide._show.report import Report, Reported, Verdict
+from vmapguide._show.report import Answer, Report, Reported, Verdict
 from vmapguide._show.words import counted
 from vmapguide._trace.call import Call, Vmap
 from vmapguide._trace.user_names import function_name
@@ -99,7 +99,7 @@ class Check(Reported):
         how_many = counted(self.batch_size, "example")
         if ran < self.batch_size:
             how_many = f"{ran:,} of {how_many}, drawn at random"
-        answer = "yes" if self.same else "no"
+        answer: Answer = "yes" if self.same else "no"
         leaves = [dataclasses.replace(leaf, index=self._element(leaf)) for leaf in self.leaves]
         because = summary(tuple(leaves), "example")
         notes = [reason.text for reason in self.reasons]

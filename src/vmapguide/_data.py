@@ -11,6 +11,7 @@ import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any
+from typing import Literal as OneOf
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,10 @@ class Program:
         return dataclasses.asdict(self)
 
 
+# How two equations that stand side by side are related.
+Relation = OneOf["same", "layout", "differs", "left", "right", "moved"]
+
+
 @dataclass(frozen=True)
 class PairedEquations:
     """A row of two programs side by side: an equation of the left, of the right, or one of each.
@@ -106,7 +111,7 @@ class PairedEquations:
 
     left: Equation | None
     right: Equation | None
-    relation: str
+    relation: Relation
     is_layout: bool
     depth: int
 
@@ -316,17 +321,30 @@ class XlaCost:
     loops: bool
 
 
+# Why a count of a jaxpr is not that of XLA.
+GapCode = OneOf[
+    "not compiled",
+    "not said",
+    "scan",
+    "while",
+    "library",
+    "hidden loop",
+    "fewer",
+    "more",
+    "fused",
+]
+
+
 @dataclass(frozen=True)
 class Gap:
     """A reason why the counts of a jaxpr are not those of XLA.
 
     Attributes:
-        code: which reason: `not compiled`, `not said`, `scan`, `while`, `library`, `hidden loop`,
-            `fewer`, `more` or `fused`.
+        code: which reason.
         about: what it is about: an error, lengths, or names of loops; "" if that is clear.
     """
 
-    code: str
+    code: GapCode
     about: str = ""
 
 

@@ -19,6 +19,7 @@ from difflib import SequenceMatcher
 
 import jax.extend.core as jec
 
+from vmapguide._data import Relation
 from vmapguide._jaxpr import primitives
 from vmapguide._jaxpr.compat import AnyJaxpr, consts_of, opened, with_inputs
 from vmapguide._jaxpr.value_numbering import Numbering, Numbers
@@ -41,7 +42,7 @@ class Pair:
 
     left: jec.JaxprEqn | None
     right: jec.JaxprEqn | None
-    relation: str
+    relation: Relation
     is_layout: bool
     depth: int = 0
 

@@ -12,10 +12,12 @@ from itertools import groupby
 
 from vmapguide._data import LeafResult, PairedEquations
 from vmapguide._show.agreement import summary
-from vmapguide._show.report import Report, Row, Table, Verdict
+from vmapguide._show.report import Answer, Report, Row, Table, Verdict
 from vmapguide._show.tokens import Token, equation_tokens
 from vmapguide._show.words import counted
 
+
+_WORDS: dict[bool | None, Answer] = {True: "yes", False: "no", None: "unknown"}
 
 # Every relation has a sign of its own shape.
 _SIGNS = {"same": "=", "layout": "≈", "differs": "≠", "left": "<", "right": ">", "moved": "↕"}
@@ -68,7 +70,7 @@ def _verdicts(pairing: Pairing, *, several: bool) -> Iterator[Verdict]:
     questions = ("same jaxpr", "same compiled program", "same numbers")
     because = (_about_jaxprs(pairing), _about_programs(pairing), _about_numbers(pairing))
     for question, answer, text in zip(questions, pairing.answers, because, strict=True):
-        word = {True: "yes", False: "no", None: "unknown"}[answer]
+        word = _WORDS[answer]
         name = f"{pairing.names[1]}: {question}" if several else question
         yield Verdict(word, name, text)
 

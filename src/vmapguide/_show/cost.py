@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from vmapguide._data import Choice, CostStep, Gap, Loop, Work, XlaCost
+from vmapguide._data import Choice, CostStep, Gap, GapCode, Loop, Work, XlaCost
 from vmapguide._show.report import Report, Row, Table
 
 
@@ -76,7 +76,7 @@ def cost_report(view: CostView) -> Report:
 
 
 # Why the counts of the jaxpr are not those of XLA. `{}` stands for what a gap is about.
-_GAPS = {
+_GAPS: dict[GapCode, str] = {
     "not compiled": "XLA could not compile the function on its own, so there is nothing to compare "
     "with: {}",
     "not said": "XLA does not say how many operations the program has.",

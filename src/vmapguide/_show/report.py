@@ -9,6 +9,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from vmapguide._show.markup import (
     Markup,
@@ -29,6 +30,8 @@ Cell = str | tuple[Token, ...]
 # Columns of text stand this far apart, and everything below a heading this far in.
 _GAP, _INDENT = 3, 2
 
+Answer = Literal["yes", "no", "unknown"]
+
 # Every verdict and every mark has a shape, so that none is told by its colour alone.
 SIGNS = {"yes": "=", "no": "≠", "unknown": "?"}
 
@@ -37,7 +40,7 @@ SIGNS = {"yes": "=", "no": "≠", "unknown": "?"}
 class Verdict:
     """An answer, `yes`, `no` or `unknown`, to a question, and what is behind it."""
 
-    answer: str
+    answer: Answer
     question: str
     because: str = ""
 
