@@ -10,7 +10,7 @@ import runpy
 from pathlib import Path
 
 import pytest
-from refusals import Refused, traced
+from refusals import Refused, check_others, note, traced
 
 from vmapguide._advice import vmap_notes
 
@@ -21,14 +21,40 @@ TABLES = {
 }
 
 
-ROWS = [row for table in TABLES.values() for row in table.values()]
+# Each row by its name; no two tables have one of the same name.
+ROWS: dict[str, Refused] = {name: row for table in TABLES.values() for name, row in table.items()}
+
+
+def test_every_row_has_a_name_of_its_own() -> None:
+    """No row hides another one."""
+    assert len(ROWS) == sum(map(len, TABLES.values()))
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_note(name: str) -> None:
+    """JAX's message comes first and unchanged; the note says why it is and what to do."""
+    refused = ROWS[name]
+    assert re.search(refused.note, note(refused.f, *refused.args, **refused.vmap))
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_remedy(name: str) -> None:
+    """What the note proposes works."""
+    for remedy in ROWS[name].remedies:
+        remedy()
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_others(name: str) -> None:
+    """Where it would be wrong, the note is not given."""
+    check_others(ROWS[name])
 
 
 @functools.cache
 def said() -> list[tuple[Refused, str]]:
     """Return every row with what JAX says of it."""
     every = []
-    for refused in ROWS:
+    for refused in ROWS.values():
         with pytest.raises(Exception) as caught:  # noqa: PT011 - whatever it is.
             traced(refused.f, **refused.vmap)(*refused.args)
         every.append((refused, str(caught.value)))
