@@ -214,9 +214,21 @@ class Work:
         Work(flops=1, transcendentals=0, bytes=8)
     """
 
-    flops: int
-    transcendentals: int
-    bytes: int
+    flops: int = 0
+    transcendentals: int = 0
+    bytes: int = 0
+
+    def __add__(self, other: Work) -> Work:
+        """Return both together."""
+        return Work(
+            self.flops + other.flops,
+            self.transcendentals + other.transcendentals,
+            self.bytes + other.bytes,
+        )
+
+    def __mul__(self, number: int) -> Work:
+        """Return so many times as much."""
+        return Work(self.flops * number, self.transcendentals * number, self.bytes * number)
 
 
 @dataclass(frozen=True)

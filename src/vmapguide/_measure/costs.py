@@ -6,6 +6,7 @@ known to `flops`, and how often it runs to `run_counts`; here the two become pla
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from vmapguide._data import Choice, CostStep, Loop, Source, Work
 from vmapguide._jaxpr import primitives, source_lines
 from vmapguide._jaxpr.compat import AnyJaxpr
 from vmapguide._measure import run_counts
-from vmapguide._measure.flops import Amount
 from vmapguide._measure.run_counts import Count, Entry
 from vmapguide._trace.steps import Step
 
@@ -101,7 +101,7 @@ def _program_cost(
 
 def _known_work(counted: Count) -> Work:
     """Return what a program costs without its unknown loops."""
-    return Work(*_fields(_sum(entry for entry in counted.entries if not entry.loops)))
+    return _sum(entry for entry in counted.entries if not entry.loops)
 
 
 def _of_steps(
@@ -132,7 +132,7 @@ def _cost_step(
     return CostStep(
         name,
         source,
-        *_fields(_sum(entries)),
+        **dataclasses.asdict(_sum(entries)),
         loops=tuple(dict.fromkeys(loop for entry in entries for loop in entry.loops)),
         per_example_work=per_example_work,
         choices=tuple(dict.fromkeys(choice for entry in entries for choice in entry.choices)),
@@ -145,26 +145,21 @@ def _loops(counted: Count) -> Iterator[Loop]:
     for name, loop in counted.loops.items():
         for inside in loop.inside:
             one_trip = _sum(entries.get((*inside, name), ()))
-            yield Loop(name, _source(loop.eqn, loop.outer), inside, *_fields(one_trip))
+            yield Loop(name, _source(loop.eqn, loop.outer), inside, **dataclasses.asdict(one_trip))
 
 
 def _choices(counted: Count) -> Iterator[Choice]:
     """Yield the choices, each once for the unknown loops that it is in."""
     for name, choice in counted.choices.items():
-        branches = tuple(Work(*_fields(amount)) for amount in choice.branches)
+        branches = choice.branches
         source = _source(choice.eqn, choice.outer)
         for inside, times in choice.times.items():
             yield Choice(name, source, inside, times, branches, choice.counted)
 
 
-def _sum(entries: Iterable[Entry]) -> Amount:
+def _sum(entries: Iterable[Entry]) -> Work:
     """Return what is known of what entries cost together."""
-    return sum((entry.amount for entry in entries if entry.amount), Amount())
-
-
-def _fields(amount: Amount) -> tuple[int, int, int]:
-    """Return FLOPs, transcendental functions and bytes."""
-    return amount.flops, amount.transcendentals, amount.bytes
+    return sum((entry.amount for entry in entries if entry.amount), Work())
 
 
 def _grouped(entries: Iterable[Entry], key: Callable[[Entry], K]) -> dict[K, list[Entry]]:

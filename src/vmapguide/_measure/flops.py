@@ -16,35 +16,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.extend.core as jec
 
+from vmapguide._data import Work
 from vmapguide._jaxpr import primitives
 from vmapguide._jaxpr.walk import nested
-
-
-@dataclass(frozen=True)
-class Amount:
-    """An amount of work: FLOPs, transcendental functions, bytes read and written."""
-
-    flops: int = 0
-    transcendentals: int = 0
-    bytes: int = 0
-
-    def __add__(self, other: Amount) -> Amount:
-        """Return both together."""
-        return Amount(
-            self.flops + other.flops,
-            self.transcendentals + other.transcendentals,
-            self.bytes + other.bytes,
-        )
-
-    def times(self, number: int) -> Amount:
-        """Return so many of it."""
-        return Amount(self.flops * number, self.transcendentals * number, self.bytes * number)
 
 
 # A block of the threefry generator: 20 rounds of add, rotate (two shifts and an or) and xor; the
@@ -54,12 +33,12 @@ _THREEFRY_BLOCK = 20 * 5 + 2 + 5 * 3
 _THREEFRY = "key<fry>"
 
 
-def amount(eqn: jec.JaxprEqn) -> Amount | None:
+def amount(eqn: jec.JaxprEqn) -> Work | None:
     """Return what one run of an equation costs, without what is nested in it, None if unknown."""
     counted: Count = None
     match primitives.traits(eqn.primitive.name).work:
         case "free":
-            return Amount()
+            return Work()
         case "moves":
             counted = 0
         case "arithmetic":
@@ -71,7 +50,7 @@ def amount(eqn: jec.JaxprEqn) -> Amount | None:
     if counted is None:
         return None
     flops, transcendentals = counted if isinstance(counted, tuple) else (counted, 0)
-    return Amount(round(flops), round(transcendentals), _bytes(eqn))
+    return Work(round(flops), round(transcendentals), _bytes(eqn))
 
 
 def _size(atom: Any) -> int:

@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.extend.core as jec
 
+from vmapguide._data import Work
 from vmapguide._jaxpr import primitives
 from vmapguide._jaxpr.compat import AnyJaxpr, opened
 from vmapguide._jaxpr.walk import nested
 from vmapguide._measure import flops
-from vmapguide._measure.flops import Amount
 
 
 # The names of the unknown loops around something, the outermost first.
@@ -50,7 +50,7 @@ class Entry:
     times: int
     loops: Loops
     choices: tuple[str, ...]
-    amount: Amount | None
+    amount: Work | None
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Choice:
     eqn: jec.JaxprEqn
     outer: tuple[jec.JaxprEqn, ...]
     times: dict[Loops, int]
-    branches: tuple[Amount, ...]
+    branches: tuple[Work, ...]
     counted: int
 
 
@@ -144,7 +144,7 @@ def count(jaxpr: AnyJaxpr, *, cheapest: bool = False) -> Count:
         for eqn in inner.eqns:
             amount = _own(eqn)
             for around, times in here.items():
-                total = None if amount is None else amount.times(times)
+                total = None if amount is None else amount * times
                 counted.entries.append(Entry(eqn, outer, times, *around, total))
             if eqn.primitive.name == "scan":
                 counted.scans.append(int(eqn.params["length"]))
@@ -211,7 +211,7 @@ class _Branches:
     def __init__(self, *, cheapest: bool) -> None:
         """Choose the dearest, or the cheapest."""
         self._pick = min if cheapest else max
-        self._amounts: dict[int, Amount] = {}
+        self._amounts: dict[int, Work] = {}
 
     def that_run(self, eqn: jec.JaxprEqn) -> Iterator[_Nested]:
         """Yield the jaxprs in an equation that run."""
@@ -251,14 +251,14 @@ class _Branches:
         amounts = (self.amount(opened(branch)) for branch in eqn.params["branches"])
         return [(amount.flops + amount.transcendentals, amount.bytes) for amount in amounts]
 
-    def amount(self, jaxpr: jec.Jaxpr) -> Amount:
+    def amount(self, jaxpr: jec.Jaxpr) -> Work:
         """Return what a jaxpr costs, of each unknown loop one trip."""
         if id(jaxpr) not in self._amounts:
-            total = Amount()
+            total = Work()
             for eqn in jaxpr.eqns:
-                total += _own(eqn) or Amount()
+                total += _own(eqn) or Work()
                 for inner, times in self.that_run(eqn):
-                    total += self.amount(inner).times(times)
+                    total += self.amount(inner) * times
             self._amounts[id(jaxpr)] = total
         return self._amounts[id(jaxpr)]
 
@@ -284,9 +284,9 @@ def _runs_nested(eqn: jec.JaxprEqn) -> bool:
     return not applies and any(True for _ in nested(eqn))
 
 
-def _own(eqn: jec.JaxprEqn) -> Amount | None:
+def _own(eqn: jec.JaxprEqn) -> Work | None:
     """Return what an equation itself costs: nothing if it only runs what is nested in it."""
-    return Amount() if _runs_nested(eqn) else flops.amount(eqn)
+    return Work() if _runs_nested(eqn) else flops.amount(eqn)
 
 
 def _outer_first(jaxpr: AnyJaxpr) -> list[jec.Jaxpr]:
