@@ -18,7 +18,7 @@ import jax.extend.core as jec
 
 from vmapguide._advice import wrong_calls
 from vmapguide._advice.waiting import waiting
-from vmapguide._data import LeafResult, PairedEquations, Program
+from vmapguide._data import Equation, LeafResult, Pair, Program
 from vmapguide._jaxpr import to_data
 from vmapguide._jaxpr.alignment import Alignment, align
 from vmapguide._jaxpr.pickled import without_jaxprs
@@ -73,7 +73,7 @@ class _Grounds(NamedTuple):
     """
 
     listed: Program
-    pairs: tuple[PairedEquations, ...] | None
+    pairs: tuple[Pair[Equation], ...] | None
     folded: bool
 
 
@@ -265,13 +265,13 @@ def _compared(
 
 def _pairs(
     first: same_programs.Program, program: same_programs.Program, alignment: Alignment
-) -> tuple[PairedEquations, ...] | None:
+) -> tuple[Pair[Equation], ...] | None:
     """Return the rows of an alignment as plain data, None if it was declined."""
     if alignment.pairs is None:
         return None
     left, right = (to_data.read(p.flat, p.captured).equations for p in (first, program))
     return tuple(
-        PairedEquations(
+        Pair(
             left=left[id(pair.left)] if pair.left else None,
             right=right[id(pair.right)] if pair.right else None,
             relation=pair.relation,

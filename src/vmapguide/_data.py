@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 from typing import Literal as OneOf
 
 
@@ -91,12 +91,15 @@ class Program:
         return dataclasses.asdict(self)
 
 
+# An equation: one of JAX's, or one as plain data.
+E = TypeVar("E")
+
 # How two equations that stand side by side are related.
 Relation = OneOf["same", "layout", "differs", "left", "right", "moved"]
 
 
 @dataclass(frozen=True)
-class PairedEquations:
+class Pair(Generic[E]):
     """A row of two programs side by side: an equation of the left, of the right, or one of each.
 
     Attributes:
@@ -109,11 +112,11 @@ class PairedEquations:
         depth: in how many equations it is nested.
     """
 
-    left: Equation | None
-    right: Equation | None
+    left: E | None
+    right: E | None
     relation: Relation
     is_layout: bool
-    depth: int
+    depth: int = 0
 
 
 @dataclass(frozen=True)

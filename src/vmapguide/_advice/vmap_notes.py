@@ -189,6 +189,12 @@ def _one_by_one(refusal: Refusal, what: str) -> str | None:
     return f"{what}. {_sequentially(ways)}"
 
 
+def _or_one_by_one(refusal: Refusal, text: str) -> str:
+    """Return a note, and behind it what works one example at a time, if anything does."""
+    ways = [*remedies.sequential(refusal.call)]
+    return f"{text}. {_sequentially(ways)}" if ways else f"{text}."
+
+
 def _sequentially(ways: list[str]) -> str:
     return f"One example at a time it works: {', or '.join(ways)}."
 
@@ -197,9 +203,7 @@ def _ordered(refusal: Refusal) -> str:
     text = (
         "a batch has no order in which its examples come: write ordered=False if it does not matter"
     )
-    if ways := [*remedies.sequential(refusal.call)]:
-        return f"{text}. {_sequentially(ways)}"
-    return f"{text}."
+    return _or_one_by_one(refusal, text)
 
 
 def _callback_in_loop(refusal: Refusal) -> str:
@@ -208,9 +212,7 @@ def _callback_in_loop(refusal: Refusal) -> str:
         "others: use jax.debug.callback if no result is needed, or end the loop for all at once, "
         "by reducing its predicate with jax.lax.pmax over the axis_name of the vmap"
     )
-    if ways := [*remedies.sequential(refusal.call)]:
-        return f"{text}. {_sequentially(ways)}"
-    return f"{text}."
+    return _or_one_by_one(refusal, text)
 
 
 def _callback_in_branch(refusal: Refusal) -> str:
@@ -218,9 +220,7 @@ def _callback_in_branch(refusal: Refusal) -> str:
         "an io_callback cannot be in a branch of cond or switch under vmap: call it outside, or "
         "use jax.debug.callback if no result is needed"
     )
-    if ways := [*remedies.sequential(refusal.call)]:
-        return f"{text}. {_sequentially(ways)}"
-    return f"{text}."
+    return _or_one_by_one(refusal, text)
 
 
 def _vmap_method(refusal: Refusal) -> str:

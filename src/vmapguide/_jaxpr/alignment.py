@@ -19,7 +19,7 @@ from difflib import SequenceMatcher
 
 import jax.extend.core as jec
 
-from vmapguide._data import Relation
+from vmapguide._data import Pair
 from vmapguide._jaxpr import primitives
 from vmapguide._jaxpr.compat import AnyJaxpr, consts_of, opened, with_inputs
 from vmapguide._jaxpr.value_numbering import Numbering, Numbers
@@ -27,31 +27,10 @@ from vmapguide._jaxpr.walk import inlined, jaxprs_in
 
 
 @dataclass(frozen=True)
-class Pair:
-    """A row of the alignment: an equation of the left, of the right, or one of each.
-
-    Attributes:
-        left: the equation on the left, None if there is none.
-        right: the equation on the right, None if there is none.
-        relation: `same`; `layout`: the same but for where the axes are; `differs`: the same
-            operation on other values or with other parameters; `left` or `right`: on one side only;
-            `moved`: on one side here, and on the other elsewhere in the program.
-        is_layout: whether the equation only moves, adds or drops axes, or copies.
-        depth: in how many equations it is nested.
-    """
-
-    left: jec.JaxprEqn | None
-    right: jec.JaxprEqn | None
-    relation: Relation
-    is_layout: bool
-    depth: int = 0
-
-
-@dataclass(frozen=True)
 class Alignment:
     """Two jaxprs, aligned. `pairs` is None if the alignment was declined."""
 
-    pairs: tuple[Pair, ...] | None
+    pairs: tuple[Pair[jec.JaxprEqn], ...] | None
     same: bool
 
 
@@ -152,7 +131,7 @@ def _equations(jaxpr: AnyJaxpr, numbers: list[Numbers]) -> list[_Equation]:
     return [*map(_Equation, opened(jaxpr).eqns, numbers)]
 
 
-def _rows(left: _Side, right: _Side, depth: int) -> Iterator[Pair]:
+def _rows(left: _Side, right: _Side, depth: int) -> Iterator[Pair[jec.JaxprEqn]]:
     """Yield the rows of two sides."""
     matcher = SequenceMatcher(
         None, [*map(_key, left.work)], [*map(_key, right.work)], autojunk=False
@@ -183,7 +162,7 @@ def _sizes(var: jec.Var) -> tuple[int, ...]:
 
 def _between(
     left: _Side, right: _Side, ours: tuple[int, int], theirs: tuple[int, int], depth: int
-) -> Iterator[Pair]:
+) -> Iterator[Pair[jec.JaxprEqn]]:
     """Yield the rows of what lies between two pairs: from one place in `work` to another."""
     one, other = left.work[slice(*ours)], right.work[slice(*theirs)]
     if not one or [*map(_name, one)] != [*map(_name, other)]:
@@ -201,7 +180,7 @@ def _name(equation: _Equation) -> str:
     return equation.eqn.primitive.name
 
 
-def _inside(left: jec.JaxprEqn, right: jec.JaxprEqn, depth: int) -> Iterator[Pair]:
+def _inside(left: jec.JaxprEqn, right: jec.JaxprEqn, depth: int) -> Iterator[Pair[jec.JaxprEqn]]:
     """Yield the rows of what is nested in two equations, if there are as many jaxprs in both."""
     # Closed ones, so that it is known what their constants are.
     ours, theirs = (
@@ -216,7 +195,9 @@ def _inside(left: jec.JaxprEqn, right: jec.JaxprEqn, depth: int) -> Iterator[Pai
         yield from _rows(one, other, depth)
 
 
-def _same_or_alone(left: list[_Equation], right: list[_Equation], depth: int) -> Iterator[Pair]:
+def _same_or_alone(
+    left: list[_Equation], right: list[_Equation], depth: int
+) -> Iterator[Pair[jec.JaxprEqn]]:
     """Yield the rows of equations that are on one side only, unless they are the same."""
     ours, theirs = ([e.numbers.made for e in side] for side in (left, right))
     i = j = 0
@@ -227,23 +208,27 @@ def _same_or_alone(left: list[_Equation], right: list[_Equation], depth: int) ->
             yield _paired(one, other, depth)
 
 
-def _paired(left: _Equation, right: _Equation, depth: int) -> Pair:
+def _paired(left: _Equation, right: _Equation, depth: int) -> Pair[jec.JaxprEqn]:
     same = left.numbers.made == right.numbers.made
     return Pair(left.eqn, right.eqn, "same" if same else "layout", left.is_layout, depth)
 
 
-def _alone(left: list[_Equation], right: list[_Equation], depth: int) -> Iterator[Pair]:
+def _alone(
+    left: list[_Equation], right: list[_Equation], depth: int
+) -> Iterator[Pair[jec.JaxprEqn]]:
     for e in left:
         yield Pair(e.eqn, None, "left", e.is_layout, depth)
     for e in right:
         yield Pair(None, e.eqn, "right", e.is_layout, depth)
 
 
-def _with_moves(pairs: list[Pair], sides: tuple[list[_Equation], ...]) -> Iterator[Pair]:
+def _with_moves(
+    pairs: list[Pair[jec.JaxprEqn]], sides: tuple[list[_Equation], ...]
+) -> Iterator[Pair[jec.JaxprEqn]]:
     """Yield the rows, with equations found that are on both sides, but not in the same place."""
     keys = {id(e.eqn): (e.numbers.made, _key(e)) for side in sides for e in side}
 
-    def key(pair: Pair) -> Hashable:
+    def key(pair: Pair[jec.JaxprEqn]) -> Hashable:
         """Return what an outermost equation that is alone has in common with its counterpart."""
         is_alone = pair.relation in ("left", "right") and not pair.depth
         return keys[id(pair.left or pair.right)] if is_alone else None

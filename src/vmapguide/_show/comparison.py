@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from vmapguide._data import LeafResult, PairedEquations
+from vmapguide._data import Equation, LeafResult, Pair
 from vmapguide._show.agreement import summary
 from vmapguide._show.report import Answer, Report, Row, Table, Verdict
 from vmapguide._show.tokens import Token, equation_tokens
@@ -43,7 +43,7 @@ class Pairing:
     """
 
     names: tuple[str, str]
-    pairs: tuple[PairedEquations, ...] | None
+    pairs: tuple[Pair[Equation], ...] | None
     answers: tuple[bool, bool | None, bool | None]
     instructions: tuple[Counter[str], Counter[str]]
     leaves: tuple[LeafResult, ...] | None
@@ -147,7 +147,7 @@ def _table(pairing: Pairing) -> Table:
     return Table((pairing.names[0], "", pairing.names[1]), tuple(shown))
 
 
-def _row(pair: PairedEquations) -> Row:
+def _row(pair: Pair[Equation]) -> Row:
     left, right = (
         (Token("  " * pair.depth), *equation_tokens(eqn)) if eqn is not None else ""
         for eqn in (pair.left, pair.right)
