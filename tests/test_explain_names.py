@@ -137,10 +137,30 @@ def test_a_letter_of_one_example_is_nothing_else_in_the_batch() -> None:
 
 def test_two_names_for_one_value() -> None:
     """What is batched into nothing is the value before it, which keeps its name."""
-    data: Any = vmapguide.explain(lambda x: jnp.sin(x).reshape(3, 1).reshape(3) + 1)(X).to_dict()
-    first, *_, last = data["steps"]
-    assert outputs(first["batched"]) == outputs([first["equation"]])
-    assert outputs(last["batched"]) == outputs([last["equation"]])
+
+    def f(w: jax.Array, x: jax.Array) -> Any:
+        return x * lax.pmax(jnp.sin(w), "i")
+
+    data: Any = vmapguide.explain(f, (None, 0), axis_name="i")(X[0], X).to_dict()
+    sine, largest, product = data["steps"]
+    assert largest["batched"] == []
+    assert outputs(sine["batched"]) == outputs([sine["equation"]])
+    read = [v["name"] for eqn in product["batched"] for v in eqn["inputs"]]
+    assert outputs([sine["equation"]])[0] in read
+
+
+@pytest.mark.parametrize("name", ["loop", "scan"])
+def test_what_a_body_takes_has_one_name(name: str) -> None:
+    """So have the arguments of what is nested in an operation that stays what it is."""
+    data: Any = vmapguide.explain(PROGRAMS[name])(X).to_dict()
+    (step,) = (s for s in data["steps"] if s["equation"]["primitive"] in ("while", "scan"))
+    ours, theirs = (
+        [[v["name"] for v in p["arguments"]] for p in programs(equation["params"])]
+        for equation in (step["equation"], step["batched"][-1])
+    )
+    assert ours
+    assert all(ours)
+    assert theirs == ours
 
 
 def test_more_helpers_than_signs() -> None:
