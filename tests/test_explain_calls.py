@@ -320,6 +320,7 @@ class TestValue:
             "name",
             "axis_sizes",
             "complete",
+            "findings",
             "per_example",
             "batched",
             "steps",

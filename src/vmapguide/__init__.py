@@ -12,6 +12,7 @@ from vmapguide._cost import cost as cost
 from vmapguide._data import Block as Block
 from vmapguide._data import Choice as Choice
 from vmapguide._data import CostStep as CostStep
+from vmapguide._data import Finding as Finding
 from vmapguide._data import LeafResult as LeafResult
 from vmapguide._data import Loop as Loop
 from vmapguide._data import Source as Source

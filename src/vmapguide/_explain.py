@@ -18,9 +18,11 @@ import jax.extend.core as jec
 from vmapguide._advice import wrong_calls
 from vmapguide._advice.vmap_notes import noting
 from vmapguide._advice.waiting import waiting
-from vmapguide._data import Source
+from vmapguide._data import Finding, Limits, Source
 from vmapguide._jaxpr import primitives, source_files, source_lines, to_data
 from vmapguide._jaxpr.pickled import without_jaxprs
+from vmapguide._rules.find import find
+from vmapguide._rules.subject import Argument, Subject
 from vmapguide._show import explanation
 from vmapguide._show.explanation_html import explanation_html
 from vmapguide._show.explanation_summary import summary
@@ -81,11 +83,43 @@ class Explanation(Shown):
     complete: bool
     _call: str
     _captured: Mapping[int, str]
-    _arguments: tuple[str, ...]
+    _arguments: tuple[Argument, ...]
     _shapes: Mapping[jec.Var, tuple[int | str, ...]]
     _values: Mapping[jec.Var, jec.Var]
     _home: source_files.Home
     _kept: _Kept | None = None
+
+    @functools.cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """What cost or surprised, warnings first: a short list, empty where vmap did well.
+
+        Example:
+            >>> import jax, jax.numpy as jnp, vmapguide
+            >>> def halve(x):
+            ...     return jax.lax.while_loop(lambda x: x > 1, lambda x: x / 2, x)
+            >>> finding, = vmapguide.explain(halve)(jnp.arange(3.0)).findings
+            >>> finding.code, finding.name
+            ('VG102', 'slowest example')
+            >>> vmapguide.explain(jnp.sin)(jnp.ones(3)).findings
+            ()
+        """
+        return find(self._subject(Limits()))
+
+    def _subject(self, limits: Limits) -> Subject:
+        return Subject(
+            per_example=self.per_example,
+            batched=self.batched,
+            steps=self.steps,
+            boundary=self.boundary,
+            shapes=self._shapes,
+            axis_sizes=self.axis_sizes,
+            arguments=self._arguments,
+            limits=limits,
+        )
+
+    @functools.cached_property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(argument.name for argument in self._arguments)
 
     @property
     def batch_size(self) -> int | None:
@@ -96,7 +130,7 @@ class Explanation(Shown):
 
     @functools.cached_property
     def _one(self) -> to_data.Reading:
-        return to_data.read(self.per_example, self._captured, self._arguments, self._shapes)
+        return to_data.read(self.per_example, self._captured, self._names, self._shapes)
 
     @functools.cached_property
     def _all(self) -> to_data.Reading:
@@ -104,7 +138,7 @@ class Explanation(Shown):
         return to_data.read(
             self.batched,
             self._captured,
-            self._arguments,
+            self._names,
             self._shapes,
             names=value_names(self.steps, self._values, ours),
             reserved=ours.values(),
@@ -120,6 +154,7 @@ class Explanation(Shown):
         views = (self._as_view(library=False), self._as_view(library=True))
         return {
             **{name: without_jaxprs(getattr(self, name)) for name in names},
+            "findings": self.findings,
             "_kept": _Kept(self.to_dict(), *views),
         }
 
@@ -128,10 +163,11 @@ class Explanation(Shown):
 
         Returns:
             A dictionary with the keys `schema` (`"vmapguide.explanation/1"`), `name`, `axis_sizes`,
-            `complete`, `per_example` and `batched` (programs, as `Listing.to_dict` has them),
-            `steps`, `boundary` and `unknown`. A step has `equation`, `batched`, `kind`,
-            `batch_axes`, `variants`, `source` (the fields of `Source` and its `expression`),
-            `in_user_code`, `depth` and `bounds`. Batch axes have their names in the types.
+            `complete`, `findings` (as `Finding.to_dict` has them), `per_example` and `batched`
+            (programs, as `Listing.to_dict` has them), `steps`, `boundary` and `unknown`. A step has
+            `equation`, `batched`, `kind`, `batch_axes`, `variants`, `source` (the fields of
+            `Source` and its `expression`), `in_user_code`, `depth` and `bounds`. Batch axes have
+            their names in the types.
 
         Example:
             >>> import jax, jax.numpy as jnp, vmapguide
@@ -161,6 +197,7 @@ class Explanation(Shown):
             "name": self.name,
             "axis_sizes": dict(self.axis_sizes),
             "complete": self.complete,
+            "findings": [finding.to_dict() for finding in self.findings],
             "per_example": self._one.program.to_dict(),
             "batched": self._all.program.to_dict(),
             "steps": [
@@ -301,23 +338,29 @@ class Explanation(Shown):
         if self._kept is not None:
             return self._kept.with_library if library else self._kept.without_library
         rows = tuple(self._rows(library=library))
-        sources = {source for row in rows for source in (row.source, row.called_from) if source}
+        sources = {s for row in rows for s in (row.source, row.called_from) if s}
+        sources |= {finding.source for finding in self.findings if finding.source}
         return explanation.ExplanationView(
             name=self.name,
             call=self._call,
             sizes=self.axis_sizes,
-            arguments=self._arguments,
+            arguments=self._names,
             whole=self._all.program,
             rows=rows,
             file="" if self._home.library else self._home.file,
             files=source_files.shown_paths({source.file for source in sources}),
             kernels=primitives.with_role("kernel"),
+            findings=self.findings,
         )
 
     def _rows(self, *, library: bool) -> Iterator[explanation.Row]:
         # The library code that is shown for the equations that a step is nested in.
         outer: list[Source | None] = []
-        for step in self.steps:
+        codes: dict[int, list[str]] = {}
+        for finding in self.findings:
+            for number in finding.steps:
+                codes.setdefault(number, []).append(finding.code)
+        for number, step in enumerate(self.steps):
             inner = source_lines.in_library(step.equation) if library else None
             outer[step.depth :] = [inner or (outer[step.depth - 1] if step.depth else None)]
             shown = None if step.in_user_code and inner is None else outer[step.depth]
@@ -330,6 +373,7 @@ class Explanation(Shown):
                 depth=step.depth,
                 called_from=step.source if shown else None,
                 bounds=step.bounds,
+                codes=tuple(codes.get(number, ())),
             )
         for eqn in self.unknown:
             part = explanation.Part(((self._all.equations[id(eqn)], False),), "unknown")
@@ -429,7 +473,10 @@ def explain(
             complete=found.complete,
             _call=call.text(),
             _captured=captured_names(f),
-            _arguments=found.arguments,
+            _arguments=tuple(
+                Argument(name, axis, is_spelled=not isinstance(in_axes, int))
+                for name, axis in zip(found.arguments, found.argument_axes, strict=True)
+            ),
             _shapes=found.shapes,
             _values=found.values,
             _home=home_of(f),

@@ -2,11 +2,13 @@
 
 Add `"vmapguide.sphinx"` to `extensions`. It registers the `jaxpr` lexer, serves the stylesheet and
 the script of vmapguide's views once for the site, and takes the copies that every view carries for
-notebooks out of the pages.
+notebooks out of the pages. The codes of findings link to the pages about them, where a site has
+such pages.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,12 @@ from sphinx.config import Config
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
 import vmapguide
-from vmapguide._show.markup import script_element, style_element
+from vmapguide._show.markup import script_element, style_element, tag
 from vmapguide.lexer import JaxprLexer
+
+
+# The code of a finding, as `_show.explanation_html` writes it.
+_CODE = re.compile('<span class="vg-finding-code" data-page="([^"]+)">([^<]+)</span>')
 
 
 class ShareStylesheet(SphinxPostTransform):
@@ -33,7 +39,16 @@ class ShareStylesheet(SphinxPostTransform):
                 text = node.astext()
                 for element in (style_element(), script_element()):
                     text = text.replace(element, "")
+                text = re.sub(_CODE, self.linked, text)
                 node.replace_self(nodes.raw(node.rawsource, text, **node.attributes))
+
+    def linked(self, found: re.Match[str]) -> str:
+        """Return the code of a finding as a link to its page, if there is one."""
+        page, code = found.groups()
+        if page not in self.env.found_docs:
+            return found[0]
+        address = self.app.builder.get_relative_uri(self.env.docname, page)
+        return str(tag("a", code, class_="vg-finding-code", href=address))
 
 
 def _serve_stylesheet(app: Sphinx, config: Config) -> None:

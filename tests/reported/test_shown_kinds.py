@@ -103,7 +103,7 @@ class TestFolded:
         loops = [step for step in explanation.steps if step.kind == "slowest example"]
         text = str(explanation)
         assert len(loops) == 2
-        assert text.count("slowest example\n") == 2
+        assert text.count("slowest example VG102\n") == 2
         assert f"is done: line {line_of(binomial, 2)}." in words(text)
 
     @pytest.mark.parametrize("name", LIBRARY)
@@ -141,7 +141,7 @@ class TestFolded:
 
         text = str(vmapguide.explain(f)(NUMBERS))
         assert "more equations" in text
-        assert re.search(r"cond\[.*  all branches$", text, re.MULTILINE)
+        assert re.search(r"cond\[.*  all branches VG101$", text, re.MULTILINE)
 
     def test_nothing_is_added_where_nothing_matters(self) -> None:
         """What runs once for the batch leaves the label as it is."""

@@ -161,6 +161,12 @@ def count(jaxpr: AnyJaxpr, *, cheapest: bool = False) -> Count:
     return counted
 
 
+def branch_work(eqn: jec.JaxprEqn) -> tuple[Work, ...]:
+    """Return what one run of each branch of a `cond` costs, of each unknown loop in it one trip."""
+    branches = _Branches(cheapest=False)
+    return tuple(branches.amount(opened(branch)) for branch in eqn.params["branches"])
+
+
 def _running(jaxpr: AnyJaxpr, branches: _Branches) -> list[_Running]:
     """Return the jaxprs that run, the outer ones first.
 

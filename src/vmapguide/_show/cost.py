@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from vmapguide._data import Choice, CostStep, Gap, GapCode, Loop, Work, XlaCost
+from vmapguide._data import Bytes, Choice, CostStep, Gap, GapCode, Loop, Work, XlaCost
 from vmapguide._show.report import Report, Row, Table
 
 
@@ -114,7 +114,7 @@ def _lines_table(view: CostView) -> Table:
         share += ", most" if line is most else ""
         moved = sum(step.bytes for step in line.steps)
         cells = [line.label, *(f"{n:,}{trips}" for n in (line.flops, line.transcendentals)), share]
-        cells += [f"{_bytes(moved)}{trips}"]
+        cells += [f"{Bytes(moved)}{trips}"]
         cells += [_factor(line)] if batched else []
         rows.append(Row(tuple(cells), faded=line.work == 0))
     return Table(tuple(head), tuple(rows), frozenset(range(1, len(head))))
@@ -160,7 +160,7 @@ def _totals_table(view: CostView) -> Table:
     xla = view.xla
 
     def row(name: str, ours: str, theirs: int | None, *, is_bytes: bool = True) -> Row:
-        shown = "–" if theirs is None else _bytes(theirs) if is_bytes else f"{theirs:,}"
+        shown = "–" if theirs is None else str(Bytes(theirs)) if is_bytes else f"{theirs:,}"
         return Row((name, ours, shown))
 
     def number(field: str, shown: Callable[[int], str] = "{:,}".format) -> str:
@@ -169,10 +169,11 @@ def _totals_table(view: CostView) -> Table:
         return " to ".join(map(shown, ends))
 
     exp = number("transcendentals")
+    moved = number("bytes", lambda size: str(Bytes(size)))
     rows = [
         row("FLOPs", number("flops"), getattr(xla, "flops", None), is_bytes=False),
         row("exp, …", exp, getattr(xla, "transcendentals", None), is_bytes=False),
-        row("bytes read and written", number("bytes", _bytes), getattr(xla, "bytes", None)),
+        row("bytes read and written", moved, getattr(xla, "bytes", None)),
         row("temporary memory, at most", "", getattr(xla, "temporary", None)),
         row("arguments", "", getattr(xla, "arguments", None)),
         row("results", "", getattr(xla, "results", None)),
@@ -212,7 +213,7 @@ def _listed(choice: Choice) -> str:
     work = [branch.flops + branch.transcendentals for branch in choice.branches]
     if len({*work}) > 1:
         return f"{', '.join(f'{n:,}' for n in work)} FLOPs and functions such as exp"
-    return f"{', '.join(_bytes(branch.bytes) for branch in choice.branches)} read and written"
+    return f"{', '.join(str(Bytes(branch.bytes)) for branch in choice.branches)} read and written"
 
 
 def _about_loops(view: CostView) -> Iterator[str]:
@@ -230,10 +231,3 @@ def _about_uncounted(view: CostView) -> Iterator[str]:
     if view.uncounted:
         names = ", ".join(f"{name} ({number:,})" for name, number in view.uncounted.items())
         yield f"Not counted, since nothing is known of what they cost: {names}."
-
-
-def _bytes(number: int) -> str:
-    for unit, name in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
-        if number >= unit:
-            return f"{number / unit:.3g} {name}"
-    return f"{number} B"

@@ -7,13 +7,14 @@ no room, and `made`, which says what became of a row. `explanation_summary` says
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from vmapguide._data import Equation, Literal, Program, Source, Type, Variable
+from vmapguide._data import Equation, Finding, Literal, Program, Source, Type, Variable
 from vmapguide._show.tokens import Token, type_tokens
 
 
@@ -50,6 +51,7 @@ class Row:
 
     `called_from` is the user's code where `source` is that of a library which it called. `bounds`
     are the arguments that say how often a loop runs, and that `jax.vmap` would hand on as numbers.
+    `codes` are those of the findings about it.
     """
 
     source: Source | None
@@ -60,6 +62,7 @@ class Row:
     depth: int
     called_from: Source | None = None
     bounds: tuple[str, ...] = ()
+    codes: tuple[str, ...] = ()
 
     @property
     def batched(self) -> tuple[tuple[Equation, bool], ...]:
@@ -81,6 +84,7 @@ class ExplanationView:
         file: the file of the function, whose lines need no name of a file; "" if it is a library's.
         files: what to call the files of the lines.
         kernels: the operations that are one call of a library, which may take matrices one by one.
+        findings: what cost or surprised.
     """
 
     name: str
@@ -92,6 +96,7 @@ class ExplanationView:
     file: str
     files: Mapping[str, str]
     kernels: frozenset[str]
+    findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True)
@@ -148,11 +153,15 @@ def _folded(rows: Sequence[Row]) -> set[int]:
 
 @dataclass(frozen=True)
 class Made:
-    """A batched equation with a note; without an equation the note stands alone."""
+    """A batched equation with a note; without an equation the note stands alone.
+
+    `codes` are those of the findings about the row, with the first equation of it that is shown.
+    """
 
     equation: Equation | None
     note: str = ""
     folded: bool = False
+    codes: tuple[str, ...] = ()
 
 
 def made(row: Row, *, fold: bool = True) -> list[Made]:
@@ -163,10 +172,14 @@ def made(row: Row, *, fold: bool = True) -> list[Made]:
     ]
     if fold and len(found) > _FIRST:
         last = len(found) - _MADE_LAST
-        return [
-            Made(one.equation, one.note, folded=_MADE_FIRST <= i < last)
-            for i, one in enumerate(found)
+        found = [
+            dataclasses.replace(one, folded=_MADE_FIRST <= i < last) for i, one in enumerate(found)
         ]
+    if found and row.codes:
+        shown = [i for i, one in enumerate(found) if not one.folded]
+        noted = [i for i in shown if found[i].note not in ("", "layout")]
+        first = (noted or shown)[0]
+        found[first] = dataclasses.replace(found[first], codes=row.codes)
     return found
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from vmapguide._data import Equation, Source
+from vmapguide._data import Equation, Finding, Source, page_of
 from vmapguide._show import explanation
 from vmapguide._show.explanation import HEADINGS, ExplanationView, Group, Made, Row
-from vmapguide._show.explanation_summary import folded, summary
+from vmapguide._show.explanation_summary import NOTHING_FOUND, folded, place, summary
 from vmapguide._show.markup import (
     Markup,
     joined,
@@ -30,7 +30,8 @@ def explanation_html(view: ExplanationView, *, fold: bool = True) -> Markup:
         aria_label=f"What vmap made of {view.name}",
     )
     foot = tag("p", summary(view), class_="vg-foot")
-    whole = tag("div", _header(view), table, foot, class_="vg vg-explain")
+    parts = (_header(view), _findings(view), table, foot)
+    whole = tag("div", *parts, class_="vg vg-explain")
     return joined([style_element(), whole, script_element()])
 
 
@@ -48,6 +49,37 @@ def _header(view: ExplanationView) -> Markup:
         tag("span", *sizes, class_="vg-sizes"),
         class_="vg-head",
     )
+
+
+def _findings(view: ExplanationView) -> Markup:
+    """Return the findings: each with its code, its line, what happens and what to do."""
+    if not view.findings:
+        return tag("p", NOTHING_FOUND, class_="vg-nothing")
+    return tag("ul", *(_finding(view, finding) for finding in view.findings), class_="vg-findings")
+
+
+def _finding(view: ExplanationView, finding: Finding) -> Markup:
+    where = place(view, finding)
+    return tag(
+        "li",
+        _code_of(finding.code),
+        f" {where}: " if where else " ",
+        *_with_code(finding.message),
+        " ",
+        tag("span", *_with_code(finding.remedy), class_="vg-remedy"),
+        class_=f"vg-finding vg-{finding.severity}",
+    )
+
+
+def _code_of(code: str) -> Markup:
+    """Return the code of a finding, with the page that a site may link to."""
+    return tag("span", code, class_="vg-finding-code", data_page=page_of(code))
+
+
+def _with_code(sentence: str) -> Iterator[str]:
+    """Yield a sentence, what stands between backticks in it as code."""
+    for number, part in enumerate(sentence.split("`")):
+        yield tag("code", part) if number % 2 else part
 
 
 def _group(group: Group, *, fold: bool) -> Markup:
@@ -106,6 +138,7 @@ def _made(made: Made) -> Markup:
     # In the note on one call of several the kind is the last word.
     kind = made.note.rpartition(": ")[2].replace(" ", "-")
     note = [tag("span", made.note, class_=f"vg-tag vg-tag-{kind}")] if made.note else []
+    note += map(_code_of, made.codes)
     faded = " vg-faded" if made.note == "layout" else ""
     return tag("div", tag("span", *equation), *note, class_=f"vg-made{faded}")
 

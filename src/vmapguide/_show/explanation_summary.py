@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from vmapguide._data import Equation, Variable
+from vmapguide._data import Equation, Finding, Variable
 from vmapguide._show.explanation import ExplanationView, Group, Row
 from vmapguide._show.words import counted, listed
 
@@ -25,6 +25,9 @@ _SAID = {
 
 # So many lines are named.
 _FEW_LINES = 5
+
+# What stands in the place of findings if there are none.
+NOTHING_FOUND = "findings: nothing found"
 
 
 def summary(view: ExplanationView) -> str:
@@ -105,6 +108,14 @@ def _of_unknown(rows: Sequence[Row]) -> str:
     return f"{number} and {theirs} of the batched ones could not be mapped to each other"
 
 
+def place(view: ExplanationView, finding: Finding) -> str:
+    """Return the line of a finding, with its file if that is another one than the function's."""
+    if finding.source is None:
+        return ""
+    file = view.files.get(finding.source.file, "") if finding.source.file != view.file else ""
+    return f"line {finding.source.line}{f' of {file}' if file else ''}"
+
+
 def folded(group: Group) -> str:
     """Say what stands for the folded rows of a line: how many they are, and what of them matters.
 
@@ -118,6 +129,7 @@ def folded(group: Group) -> str:
         number += " inside library code"
     kinds = Counter(row.kind for row in rows)
     matters = [_agree(said, kinds[kind]) for kind, said in _SAID.items() if kinds[kind]]
+    matters += dict.fromkeys(code for row in rows for code in row.codes)
     return f"{number}: {', '.join(matters)}" if matters else number
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from vmapguide._data import Equation
 from vmapguide._show import explanation
 from vmapguide._show.explanation import HEADINGS, ExplanationView, Group, Row
-from vmapguide._show.explanation_summary import folded, summary
+from vmapguide._show.explanation_summary import NOTHING_FOUND, folded, place, summary
 from vmapguide._show.tokens import equation_tokens
 from vmapguide._show.wrap import broken
 
@@ -29,13 +29,13 @@ def explanation_text(view: ExplanationView, width: int, *, fold: bool = True) ->
     width = max(width, _INDENT + 2 * (_NARROW + _GAP))
     groups = [*explanation.groups(view, fold=fold)]
     shown = [row for g in groups for i, row in enumerate(g.rows) if i not in g.folded]
-    notes = [len(made.note) for row in shown for made in explanation.made(row, fold=fold)]
+    notes = [len(_note(made)) for row in shown for made in explanation.made(row, fold=fold)]
     room = width - _INDENT - 2 * _GAP - max(notes, default=0)
     widest = max((len(_plain(row.equation)) + 2 * row.depth for row in shown), default=0)
     left = max(min(widest, room // 2), _NARROW)
     printer = _Printer(width, left, max(room - left, _NARROW), fold=fold)
     headings = f"{'':{_INDENT}}{HEADINGS[1]:<{left}}{'':{_GAP}}{HEADINGS[2]}"
-    lines = [*_header(view, width), "", HEADINGS[0], headings]
+    lines = [*_header(view, width), "", *findings_text(view, width), "", HEADINGS[0], headings]
     for group in groups:
         lines += ["", *printer.group(group)]
     lines += ["", *textwrap.wrap(summary(view), width, break_on_hyphens=False)]
@@ -115,13 +115,35 @@ class _Printer:
                 label = ""
                 continue
             lines = broken(_plain(made.equation), self.right, hang=2)
-            rights += [(part, made.note if i == 0 else "") for i, part in enumerate(lines)]
+            rights += [(part, _note(made) if i == 0 else "") for i, part in enumerate(lines)]
         height = max(len(lefts), len(rights))
         lefts += [""] * (height - len(lefts))
         rights += [("", "")] * (height - len(rights))
         for one, (whole, note) in zip(lefts, rights, strict=True):
             columns = f"{one:<{self.left}}", f"{whole:<{self.right}}", note
             yield " " * _INDENT + (" " * _GAP).join(columns)
+
+
+def findings_text(view: ExplanationView, width: int) -> Iterator[str]:
+    """Yield the findings: each with its code, its line, what happens and what to do."""
+    if not view.findings:
+        yield NOTHING_FOUND
+    for finding in view.findings:
+        where = place(view, finding)
+        hang = len(finding.code) + 2
+        head = f"{finding.code}  {where}: {finding.message}" if where else finding.message
+        yield from textwrap.wrap(head, width, subsequent_indent=" " * hang, break_on_hyphens=False)
+        yield from textwrap.wrap(
+            finding.remedy,
+            width,
+            initial_indent=f"{'→ ':>{hang}}",
+            subsequent_indent=" " * hang,
+            break_on_hyphens=False,
+        )
+
+
+def _note(made: explanation.Made) -> str:
+    return " ".join([made.note, *made.codes] if made.note else made.codes)
 
 
 def _plain(eqn: Equation | None) -> str:

@@ -117,6 +117,12 @@ class Call:
         """The names of the leaves that are traced, in their order."""
         return tuple(itertools.compress(self.names, self.traced))
 
+    @property
+    def traced_axes(self) -> tuple[int | None, ...]:
+        """The axes that the leaves that are traced are mapped over; None also if not known."""
+        axes = self.axes or (None,) * len(self.leaves)
+        return tuple(itertools.compress(axes, self.traced))
+
     def text(self) -> str:
         """Return the arguments of the `jax.vmap` as written: `in_axes=(0, None)`."""
         given = {k: v for k, v in vars(self.vmap).items() if v != getattr(Vmap, k)}

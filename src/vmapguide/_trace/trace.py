@@ -33,6 +33,7 @@ class Trace:
         shapes: the shapes of the variables that have batch axes, with the names of these.
         values: for variables of `batched` the variable of `per_example` that each is the batch of.
         arguments: what the user calls the arguments that were traced.
+        argument_axes: which axis of each is mapped; None if it is not mapped, or not known.
     """
 
     per_example: jec.ClosedJaxpr
@@ -45,6 +46,7 @@ class Trace:
     shapes: Mapping[jec.Var, tuple[int | str, ...]]
     values: Mapping[jec.Var, jec.Var]
     arguments: tuple[str, ...]
+    argument_axes: tuple[int | None, ...]
 
 
 def trace(call: Call, traced: TracedArguments = "all") -> Trace:
@@ -75,4 +77,5 @@ def trace(call: Call, traced: TracedArguments = "all") -> Trace:
                 for var, (_, (number, i), k) in found.values.items()
             },
             arguments=found.call.traced_names,
+            argument_axes=found.call.traced_axes,
         )

@@ -1,0 +1,1 @@
+"""Findings: rules that say what cost or surprised. Start with `find.find`."""

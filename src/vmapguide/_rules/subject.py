@@ -1,0 +1,165 @@
+"""What a rule reads: `Subject`, a call of `jax.vmap` with what became of each of its equations.
+
+The rest are questions that several rules ask of it.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax.extend.core as jec
+
+from vmapguide._data import Finding, Limits, Rule
+from vmapguide._jaxpr.compat import opened
+from vmapguide._jaxpr.walk import nested, walk
+from vmapguide._trace.steps import Step
+
+
+# A piece of code is named with no more characters than this.
+_LONG = 44
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An argument that is traced: one leaf of it.
+
+    Attributes:
+        name: what the user calls it: `params['W']`.
+        axis: the axis that is mapped; None if it is not mapped, or not known.
+        is_spelled: whether `in_axes` says so for this argument, and not one number for all.
+    """
+
+    name: str
+    axis: int | None
+    is_spelled: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A call of `jax.vmap`, as rules read it.
+
+    Attributes:
+        per_example: the jaxpr of one example.
+        batched: the jaxpr of the batch.
+        steps: the per-example equations with what became of them; nested ones follow.
+        boundary: the batched equations that `vmap` added for `in_axes` and `out_axes`.
+        shapes: the shapes of the variables that have batch axes, with the names of these.
+        axis_sizes: the sizes of the batch axes by their names, the outermost first.
+        arguments: the arguments, in the order of the arguments of the jaxprs.
+        limits: from where on rules speak.
+    """
+
+    per_example: jec.ClosedJaxpr
+    batched: jec.ClosedJaxpr
+    steps: tuple[Step, ...]
+    boundary: tuple[jec.JaxprEqn, ...]
+    shapes: Mapping[jec.Var, tuple[int | str, ...]]
+    axis_sizes: Mapping[str, int]
+    arguments: tuple[Argument, ...]
+    limits: Limits
+
+    @property
+    def letter(self) -> str:
+        """The name of the batch axis."""
+        return next(iter(self.axis_sizes), "B")
+
+    @property
+    def size(self) -> int:
+        """The size of the batch; 1 if it is not known."""
+        return self.axis_sizes.get(self.letter, 1)
+
+    def is_mapped(self, atom: Any) -> bool:
+        """Say whether a value of the batched program has the batch axis, alone or merged."""
+        if isinstance(atom, jec.Literal):
+            return False
+        shape = self.shapes.get(atom, ())
+        return any(isinstance(size, str) and self.letter in size.split("·") for size in shape)
+
+    def is_copy(self, eqn: jec.JaxprEqn) -> bool:
+        """Say whether a batched equation makes of what all examples share one for each."""
+        return self.is_mapped(eqn.outvars[0]) and not any(map(self.is_mapped, eqn.invars))
+
+    @functools.cached_property
+    def step_of(self) -> Mapping[int, Step]:
+        """The step of each per-example equation, by its `id`."""
+        return {id(step.equation): step for step in self.steps}
+
+    @functools.cached_property
+    def makers(self) -> Mapping[jec.Var, jec.JaxprEqn]:
+        """The equation that makes each value of the batched program, nested ones included."""
+        return {
+            var: eqn for jaxpr in walk(self.batched) for eqn in jaxpr.eqns for var in eqn.outvars
+        }
+
+    def inside(self, eqn: jec.JaxprEqn) -> Iterator[Step]:
+        """Yield the steps that are nested in a per-example equation, however deep."""
+        for held in nested(eqn):
+            for jaxpr in walk(held):
+                yield from (self.step_of[id(inner)] for inner in jaxpr.eqns)
+
+    def found(
+        self,
+        rule: Rule,
+        step: Step | None = None,
+        *,
+        is_severe: bool | None = None,
+        factor: float | None = None,
+        bytes_: int | None = None,
+        **facts: int | str,
+    ) -> Finding:
+        """Return a finding at the line of a step.
+
+        Args:
+            rule: the rule that fires.
+            step: the step; None if it is about the call as a whole.
+            is_severe: whether it is a warning or a note; by default as the rule says.
+            factor: see `Finding`.
+            bytes_: see `Finding.bytes`.
+            facts: what fills the gaps of the rule's sentences; `code` is filled in here.
+        """
+        severity = rule.severity
+        if is_severe is not None:
+            severity = "warning" if is_severe else "note"
+        if step is None:
+            return Finding(rule, None, severity, (), factor, bytes_, facts)
+        steps, own = (self._numbers[id(step)],), {"code": code(step)}
+        return Finding(rule, step.source, severity, steps, factor, bytes_, own | facts)
+
+    @functools.cached_property
+    def _numbers(self) -> Mapping[int, int]:
+        return {id(step): number for number, step in enumerate(self.steps)}
+
+
+def in_bytes(atom: Any) -> int:
+    """Return how many bytes a value takes; a number written into the program takes none."""
+    if isinstance(atom, jec.Literal):
+        return 0
+    return size(atom) * int(getattr(getattr(atom.aval, "dtype", None), "itemsize", 0))
+
+
+def size(atom: Any) -> int:
+    """Return how many numbers a value has."""
+    return math.prod(getattr(atom.aval, "shape", ()))
+
+
+def rank(atom: Any) -> int:
+    """Return how many axes a value has."""
+    return len(getattr(atom.aval, "shape", ()))
+
+
+def code(step: Step) -> str:
+    """Return the user's code that made a step, shortened to part of a line."""
+    if step.source is None:
+        return step.equation.primitive.name
+    # Sentences have code between backticks.
+    first, *rest = step.source.expression.replace("`", "'").split("\n")
+    return first if not rest and len(first) <= _LONG else f"{first[: _LONG - 1].rstrip()}…"
+
+
+def inner_jaxpr(eqn: jec.JaxprEqn, parameter: str) -> jec.Jaxpr:
+    """Return a jaxpr that a parameter of an equation holds, opened."""
+    return opened(eqn.params[parameter])
