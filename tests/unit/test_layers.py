@@ -19,7 +19,7 @@ LAYERS = {
     "_measure": {"_data", "_jaxpr", "_trace", "_advice"},
     "_rules": {"_data", "_jaxpr", "_trace", "_measure"},
     "_show": {"_data"},
-    "_explain": {"_data", "_jaxpr", "_trace", "_advice", "_rules", "_show"},
+    "_explain": {"_data", "_jaxpr", "_trace", "_advice", "_measure", "_rules", "_show"},
     "_diagram": {"_data", "_jaxpr", "_trace", "_advice", "_show"},
     "_listing": {"_data", "_jaxpr", "_trace", "_advice", "_show"},
     "_check": {"_data", "_jaxpr", "_trace", "_advice", "_measure", "_show"},

@@ -49,6 +49,27 @@ def of_equation(eqn: Any, at: Home | None = None) -> Source | None:
     return piece_of(*inner) if inner else None
 
 
+def calls_to(eqn: Any, at: Home | None = None) -> tuple[Source, ...]:
+    """Return the pieces of code that led to an equation, each called by the one behind it.
+
+    Args:
+        eqn: the equation.
+        at: where the function that is explained is at home; if it is a library's, its pieces count.
+    """
+    library = at.library if at else ""
+    found: dict[Source, None] = {}
+    for code, instruction in frames(eqn):
+        owner = whose(code.co_filename)
+        if owner == "ours":
+            break
+        is_home = owner == "library" and library and code.co_filename.startswith(library)
+        if owner == "user" or is_home:
+            piece = piece_of(code, instruction)
+            if piece is not None:
+                found.setdefault(piece)
+    return tuple(found)
+
+
 def in_library(eqn: Any) -> Source | None:
     """Return the piece of library code that made an equation; None if there is nothing to see.
 
