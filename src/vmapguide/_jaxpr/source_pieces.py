@@ -68,6 +68,17 @@ def _lines(text: str) -> list[str]:
     return text.split("\n")
 
 
+def line_of(file: str, line: int, function: str) -> Source | None:
+    """Return a line of a file as a piece of its code, None if there is no such line."""
+    lines = _lines(text_of(file))
+    text = lines[line - 1] if 0 < line <= len(lines) else ""
+    if not text.strip():
+        return None
+    indentation = len(text) - len(text.lstrip())
+    end = len(text.rstrip())
+    return Source(file, line, line, indentation, end, text.strip(), indentation, function)
+
+
 def _piece(code: types.CodeType, positions: tuple[int | None, ...]) -> Source | None:
     if None in positions:
         return None

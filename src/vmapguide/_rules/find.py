@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from vmapguide._data import Finding, Rule
-from vmapguide._rules import control_flow
+from vmapguide._rules import compilation, control_flow
 from vmapguide._rules.subject import Subject
 
 
@@ -19,6 +19,9 @@ FAMILIES = (control_flow,)
 
 # Every rule by its code.
 RULES: dict[str, Rule] = {rule.code: rule for family in FAMILIES for rule in family.RULES}
+
+# Those of programs that have run as well.
+ALL_RULES = RULES | {rule.code: rule for rule in compilation.RULES}
 
 
 def find(subject: Subject) -> tuple[Finding, ...]:

@@ -21,13 +21,17 @@ from vmapguide._show.words import counted
 
 def annotated_html(view: ExplanationView, *, fold: bool = True) -> Markup:
     """Print the source of the functions that took part as one self-contained HTML element."""
+    return joined([style_element(), annotated_part(view, fold=fold), script_element()])
+
+
+def annotated_part(view: ExplanationView, *, fold: bool = True) -> Markup:
+    """Print the same without stylesheet and script, for a view that has them."""
     printer = _Printer(view, fold=fold)
     parts = [header_html(view), findings_html(view), *map(printer.function, view.functions)]
     if rows := elsewhere(view):
         parts.append(printer.equations(rows))
     parts.append(tag("p", summary(view), class_="vg-foot"))
-    whole = tag("div", *parts, class_="vg vg-explain vg-annotated")
-    return joined([style_element(), whole, script_element()])
+    return tag("div", *parts, class_="vg vg-explain vg-annotated")
 
 
 class _Printer:

@@ -62,11 +62,12 @@ def findings_html(view: ExplanationView) -> Markup:
     """Return the findings: each with its code, its line, what happens and what to do."""
     if not view.findings:
         return tag("p", NOTHING_FOUND, class_="vg-nothing")
-    return tag("ul", *(_finding(view, finding) for finding in view.findings), class_="vg-findings")
+    findings = (finding_html(finding, place(view, finding)) for finding in view.findings)
+    return tag("ul", *findings, class_="vg-findings")
 
 
-def _finding(view: ExplanationView, finding: Finding) -> Markup:
-    where = place(view, finding)
+def finding_html(finding: Finding, where: str) -> Markup:
+    """Return a finding: its code, its place, what happens and what to do."""
     return tag(
         "li",
         code_of(finding.code),

@@ -9,7 +9,7 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from vmapguide._data import Equation
+from vmapguide._data import Equation, Finding
 from vmapguide._show import explanation
 from vmapguide._show.explanation import HEADINGS, ExplanationView, Group, Row
 from vmapguide._show.explanation_summary import NOTHING_FOUND, folded, place, summary
@@ -138,17 +138,25 @@ def findings_text(view: ExplanationView, width: int) -> Iterator[str]:
     if not view.findings:
         yield NOTHING_FOUND
     for finding in view.findings:
-        where = place(view, finding)
-        hang = len(finding.code) + 2
-        head = f"{finding.code}  {where}: {finding.message}" if where else finding.message
-        yield from textwrap.wrap(head, width, subsequent_indent=" " * hang, break_on_hyphens=False)
-        yield from textwrap.wrap(
-            finding.remedy,
-            width,
-            initial_indent=f"{'→ ':>{hang}}",
-            subsequent_indent=" " * hang,
-            break_on_hyphens=False,
-        )
+        yield from finding_text(finding, place(view, finding), width)
+
+
+def finding_text(finding: Finding, where: str, width: int) -> Iterator[str]:
+    """Yield a finding: its code, its place, what happens and what to do."""
+    hang = len(finding.code) + 2
+    head = f"{finding.code}  {where}: {finding.message}" if where else finding.message
+    yield from _wrapped(head, width, "", hang)
+    yield from _wrapped(finding.remedy, width, f"{'→ ':>{hang}}", hang)
+
+
+def _wrapped(text: str, width: int, start: str, hang: int) -> list[str]:
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=start,
+        subsequent_indent=" " * hang,
+        break_on_hyphens=False,
+    )
 
 
 def _note(made: explanation.Made) -> str:
