@@ -26,7 +26,7 @@ def piece_of(code: types.CodeType, instruction: int) -> Source | None:
 
 def forget() -> None:
     """Forget what files say: they may have been edited since they were last looked at."""
-    _text.cache_clear()
+    text_of.cache_clear()
     _codes.clear()
 
 
@@ -57,7 +57,7 @@ _codes: dict[int, _Code] = {}
 
 
 @functools.lru_cache(maxsize=256)
-def _text(path: str) -> str:
+def text_of(path: str) -> str:
     """Return what a file says, or a notebook's cell; "" if there is no such thing."""
     linecache.checkcache(path)
     return "".join(linecache.getlines(path))
@@ -71,7 +71,7 @@ def _lines(text: str) -> list[str]:
 def _piece(code: types.CodeType, positions: tuple[int | None, ...]) -> Source | None:
     if None in positions:
         return None
-    path, text = code.co_filename, _text(code.co_filename)
+    path, text = code.co_filename, text_of(code.co_filename)
     line, end_line, start, end = (number for number in positions if number is not None)
     if not _is_source_of(text, code, (line, end_line, start, end)):
         return None
