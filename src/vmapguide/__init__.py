@@ -22,6 +22,7 @@ from vmapguide._diagram import Diagram as Diagram
 from vmapguide._diagram import diagram as diagram
 from vmapguide._explain import Explanation as Explanation
 from vmapguide._explain import explain as explain
+from vmapguide._findings import findings as findings
 from vmapguide._listing import Listing as Listing
 from vmapguide._listing import listing as listing
 from vmapguide._measure.causes.evidence import Reason as Reason
