@@ -176,7 +176,8 @@ class TestSave:
     @pytest.mark.parametrize("file", ["it.pdf", "it", "it.html.gz", ".html"])
     def test_another_ending(self, name: str, file: str, tmp_path: Path) -> None:
         """What a name could end in is said, and what it does; nothing is written."""
-        endings = r"\.txt, \.json or \.svg" if name == "diagram" else r"\.txt or \.json"
+        others = {"diagram": r"\.txt, \.json or \.svg", "explain": r"\.txt, \.json or \.sarif"}
+        endings = others.get(name, r"\.txt or \.json")
         named = re.escape(repr(file))
         with pytest.raises(ValueError, match=rf"^save: .* \.html, {endings}\. It is {named}\."):
             SHOWN[name]().save(tmp_path / file)

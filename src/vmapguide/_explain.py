@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import importlib
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,16 +24,18 @@ from vmapguide._data import AnnotatedFunction, Finding, Kind, Limits, Source
 from vmapguide._jaxpr import primitives, source_files, source_lines, to_data
 from vmapguide._jaxpr.pickled import without_jaxprs
 from vmapguide._measure import costs
-from vmapguide._rules.find import find
+from vmapguide._rules.choose import beginnings, chosen
+from vmapguide._rules.find import RULES, find
 from vmapguide._rules.subject import Argument, Subject
 from vmapguide._show import explanation
 from vmapguide._show.annotated_html import annotated_html
 from vmapguide._show.annotated_text import annotated_text
 from vmapguide._show.explanation_html import explanation_html
 from vmapguide._show.explanation_summary import summary
-from vmapguide._show.explanation_text import explanation_text
+from vmapguide._show.explanation_text import explanation_text, findings_text
 from vmapguide._show.result import Shown
 from vmapguide._trace.annotated import annotated
+from vmapguide._show.sarif import sarif
 from vmapguide._trace.batched_names import value_names
 from vmapguide._trace.call import Call, TracedArguments, Vmap
 from vmapguide._trace.provenance import without_collector
@@ -115,6 +119,17 @@ class Explanation(Shown):
             ()
         """
         return find(self._subject(Limits()))
+
+    def found(self, limits: Limits) -> tuple[Finding, ...]:
+        """Return what rules find from other limits on, see `vmapguide.findings`."""
+        if limits == Limits():
+            return self.findings
+        if self._kept is not None:
+            raise ValueError(
+                "findings: an explanation that was pickled has kept what was found with the "
+                "default limits. Leave min_bytes and min_factor out, or explain the call anew."
+            )
+        return find(self._subject(limits))
 
     def _subject(self, limits: Limits) -> Subject:
         return Subject(
@@ -389,6 +404,52 @@ class Explanation(Shown):
                 or (step.source is not None and step.source.line <= line <= step.source.end_line)
             )
         )
+
+    def raise_if(self, *codes: str) -> None:
+        """Raise if something was found that must not be: a test in one line.
+
+        Args:
+            codes: the codes that must not be found, such as `VG101`; `VG1` stands for all that
+                begin with it. Without any, no warning must be found.
+
+        Raises:
+            AssertionError: with the findings as its message.
+            ValueError: if there is no such code.
+
+        Example:
+            >>> import jax, jax.numpy as jnp, vmapguide
+            >>> explanation = vmapguide.explain(jax.nn.softmax)(jnp.ones((3, 2)))
+            >>> explanation.raise_if()
+            >>> explanation.raise_if("VG1", "VG301")
+        """
+        asked = beginnings("raise_if", "codes", codes)
+        wrong = [f for f in chosen(self.findings, asked) if asked or f.severity == "warning"]
+        if wrong:
+            view = dataclasses.replace(self._as_view(), findings=tuple(wrong))
+            lines = [self._title(), *findings_text(view, self._WIDTH)]
+            raise AssertionError("\n".join(lines))
+
+    def to_sarif(self) -> dict[str, object]:
+        """Return what was found in the SARIF format, version 2.1.0, ready for `json.dumps`.
+
+        Code hosts and editors show such files beside the lines. `save` writes it to a file whose
+        name ends in `.sarif`. Files below the working directory are named from there.
+
+        Example:
+            >>> import jax, jax.numpy as jnp, vmapguide
+            >>> def halve(x):
+            ...     return jax.lax.while_loop(lambda x: x > 1, lambda x: x / 2, x)
+            >>> run, = vmapguide.explain(halve)(jnp.arange(3.0)).to_sarif()["runs"]
+            >>> [result["ruleId"] for result in run["results"]]
+            ['VG102']
+        """
+        files = {finding.source.file for finding in self.findings if finding.source}
+        uris = {file: source_files.uri(file) for file in files}
+        version = importlib.import_module("vmapguide").__version__
+        return sarif(self.findings, RULES.values(), version, uris)
+
+    def _writers(self) -> dict[str, Callable[[], str]]:
+        return super()._writers() | {".sarif": lambda: f"{json.dumps(self.to_sarif(), indent=2)}\n"}
 
     def _title(self) -> str:
         return f"vmap({self.name})"

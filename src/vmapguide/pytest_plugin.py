@@ -42,14 +42,13 @@ def pytest_configure(config: pytest.Config) -> None:
     if not _is_asked(config):
         return
     from vmapguide._recording.recorder import Recorder  # noqa: PLC0415 - not unless asked for.
-    from vmapguide._rules.find import ALL_RULES  # noqa: PLC0415
+    from vmapguide._rules.choose import beginnings  # noqa: PLC0415
 
-    for option in ("vmapguide", "vmapguide_fail_on"):
-        for code in _codes(config, option):
-            if not any(known.startswith(code) for known in ALL_RULES):
-                name = option.replace("_", "-")
-                known = ", ".join(ALL_RULES)
-                raise pytest.UsageError(f"--{name}: no rule has the code {code}; there are {known}")
+    for option in ("--vmapguide", "--vmapguide-fail-on"):
+        try:
+            beginnings("pytest", option, _codes(config, option))
+        except ValueError as error:
+            raise pytest.UsageError(str(error)) from None
     recorder = config.stash[_RECORDER] = Recorder()
     recorder.__enter__()
 
@@ -64,7 +63,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """Fail a test in which a finding is made that must not be there."""
     recorder = item.config.stash.get(_RECORDER, None)
-    codes = _codes(item.config, "vmapguide_fail_on")
+    codes = _codes(item.config, "--vmapguide-fail-on")
     if recorder is not None:
         recorder.touched.clear()
     yield
@@ -90,7 +89,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     from vmapguide._recording.recording import Recording  # noqa: PLC0415 - not unless asked for.
 
     recording = Recording.of("the tests", [*recorder.records.values()])
-    codes = _codes(config, "vmapguide") or ("VG",)
+    codes = _codes(config, "--vmapguide") or ("VG",)
     found = [finding for finding in recording.findings if finding.code.startswith(codes)]
     terminalreporter.section("vmapguide")
     for finding in found:
@@ -107,7 +106,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 def _is_asked(config: pytest.Config) -> bool:
-    return config.getoption("vmapguide") is not None or bool(config.getoption("vmapguide_fail_on"))
+    return config.getoption("--vmapguide") is not None or bool(config.getoption("--vmapguide-fail-on"))
 
 
 def _codes(config: pytest.Config, option: str) -> tuple[str, ...]:

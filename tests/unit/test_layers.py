@@ -20,6 +20,8 @@ LAYERS = {
     "_rules": {"_data", "_jaxpr", "_trace", "_measure"},
     "_show": {"_data"},
     "_explain": {"_data", "_jaxpr", "_trace", "_advice", "_measure", "_rules", "_show"},
+    # It takes the other's result.
+    "_findings": {"_data", "_advice", "_rules", "_explain"},
     "_diagram": {"_data", "_jaxpr", "_trace", "_advice", "_show"},
     "_listing": {"_data", "_jaxpr", "_trace", "_advice", "_show"},
     "_check": {"_data", "_jaxpr", "_trace", "_advice", "_measure", "_show"},

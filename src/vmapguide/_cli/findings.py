@@ -13,7 +13,7 @@ from vmapguide._cli.inputs import UsageError
 from vmapguide._data import Finding
 from vmapguide._explain import Explanation
 from vmapguide._recording.recording import Recording
-from vmapguide._rules.choose import beginnings
+from vmapguide._rules.choose import beginnings, split
 from vmapguide._show.annotations import github
 
 

@@ -57,6 +57,12 @@ class Traits:
             is written there.
         body: of a call that computes what is in it and nothing else, the parameter that has the
             program.
+        joins: whether it puts the elements of all its operands side by side, or orders those of
+            one by those of another.
+        consumes_key: whether it draws random bits or new keys from the random key that is its
+            first operand, so that nothing else may be drawn from this key.
+        keeps_key: of a random key, or of the words of one, what it returns: the `whole`, or `part`
+            of an array of them.
     """
 
     work: Work = "unknown"
@@ -68,6 +74,9 @@ class Traits:
     reads_part: bool = False
     written: int | None = None
     body: str | None = None
+    joins: bool = False
+    consumes_key: bool = False
+    keeps_key: Literal["", "whole", "part"] = ""
 
 
 def traits(name: str) -> Traits:
@@ -125,13 +134,13 @@ PRIMITIVES: dict[str, Traits] = {
     "closed_call": Traits("inside", body="call_jaxpr"),
     "clz": _ARITHMETIC,
     "complex": _ARITHMETIC,
-    "concatenate": _MOVES,
+    "concatenate": Traits("moves", joins=True),
     "cond": _INSIDE,
     "conj": _ARITHMETIC,
     "conv_general_dilated": _PRODUCT,
     "convert_element_type": _ARITHMETIC,
-    "copy": Traits("moves", role="layout"),
-    "copy_p": _MOVES,
+    "copy": Traits("moves", role="layout", keeps_key="whole"),
+    "copy_p": Traits("moves", keeps_key="whole"),
     "copy_to_host": _MOVES,
     "core_call": Traits("inside", body="call_jaxpr"),
     "cos": _TRANSCENDENTAL,
@@ -154,7 +163,7 @@ PRIMITIVES: dict[str, Traits] = {
     "digamma": _TRANSCENDENTAL,
     "div": _ARITHMETIC,
     "dot_general": _PRODUCT,
-    "dynamic_slice": Traits("moves", reads_part=True),
+    "dynamic_slice": Traits("moves", reads_part=True, keeps_key="part"),
     "dynamic_update_slice": Traits("moves", written=1),
     "eig": _KERNEL,
     "eigh": _KERNEL,
@@ -172,7 +181,7 @@ PRIMITIVES: dict[str, Traits] = {
     "fft": _RULE,
     "floor": _ARITHMETIC,
     "freeze": _FREE,
-    "gather": Traits("moves", reads_part=True),
+    "gather": Traits("moves", reads_part=True, keeps_key="part"),
     "ge": _ARITHMETIC,
     "geqp3": _KERNEL,
     "geqrf": _KERNEL,
@@ -211,7 +220,7 @@ PRIMITIVES: dict[str, Traits] = {
     "nextafter": _ARITHMETIC,
     "not": _ARITHMETIC,
     "one_minus_square": Traits("rule", elementwise=True),
-    "optimization_barrier": _FREE,
+    "optimization_barrier": Traits("free", keeps_key="whole"),
     "or": _COMMUTATIVE,
     "ormqr": _KERNEL,
     "pad": _MOVES,
@@ -230,14 +239,14 @@ PRIMITIVES: dict[str, Traits] = {
     "qr": _KERNEL,
     "ragged_all_to_all": _UNKNOWN,
     "ragged_dot_general": _PRODUCT,
-    "random_bits": Traits("rule", role="random"),
+    "random_bits": Traits("rule", role="random", consumes_key=True),
     "random_clone": _MOVES,
     "random_fold_in": _RULE,
-    "random_gamma": _UNKNOWN,
+    "random_gamma": Traits("unknown", role="random", consumes_key=True),
     "random_seed": _RULE,
-    "random_split": _RULE,
-    "random_unwrap": _FREE,
-    "random_wrap": _FREE,
+    "random_split": Traits("rule", consumes_key=True),
+    "random_unwrap": Traits("free", keeps_key="whole"),
+    "random_wrap": Traits("free", keeps_key="whole"),
     "real": Traits("moves", elementwise=True),
     "reduce": Traits("rule", applies=True),
     "reduce_and": _REDUCTION,
@@ -255,9 +264,9 @@ PRIMITIVES: dict[str, Traits] = {
     "regularized_incomplete_beta": _TRANSCENDENTAL,
     "rem": _ARITHMETIC,
     "remat2": Traits("inside", body="jaxpr"),
-    "reshape": Traits("free", role="layout"),
+    "reshape": Traits("free", role="layout", keeps_key="part"),
     "rev": _MOVES,
-    "rng_bit_generator": Traits("unknown", role="random"),
+    "rng_bit_generator": Traits("unknown", role="random", consumes_key=True),
     "rng_uniform": _UNKNOWN,
     "round": _ARITHMETIC,
     "rsqrt": _TRANSCENDENTAL,
@@ -282,14 +291,14 @@ PRIMITIVES: dict[str, Traits] = {
     "sign": _ARITHMETIC,
     "sin": _TRANSCENDENTAL,
     "sinh": _TRANSCENDENTAL,
-    "slice": Traits("moves", reads_part=True),
-    "sort": _RULE,
-    "split": _MOVES,
+    "slice": Traits("moves", reads_part=True, keeps_key="part"),
+    "sort": Traits("rule", joins=True),
+    "split": Traits("moves", keeps_key="part"),
     "sqrt": _TRANSCENDENTAL,
     "square": _ARITHMETIC,
-    "squeeze": Traits("free", role="layout"),
-    "stack": _MOVES,
-    "stop_gradient": Traits("free", elementwise=True),
+    "squeeze": Traits("free", role="layout", keeps_key="part"),
+    "stack": Traits("moves", joins=True),
+    "stop_gradient": Traits("free", elementwise=True, keeps_key="whole"),
     "sub": _ARITHMETIC,
     "svd": _KERNEL,
     "swap": Traits("moves", written=1),
@@ -298,11 +307,11 @@ PRIMITIVES: dict[str, Traits] = {
     "threefry2x32": _RULE,
     "tile": _MOVES,
     "top_k": _RULE,
-    "transpose": Traits("moves", role="layout"),
+    "transpose": Traits("moves", role="layout", keeps_key="part"),
     "triangular_solve": _KERNEL,
     "tridiagonal": _KERNEL,
     "tridiagonal_solve": _KERNEL,
-    "unstack": _MOVES,
+    "unstack": Traits("moves", keeps_key="part"),
     "while": Traits("inside", role="loop"),
     "xor": _COMMUTATIVE,
     "zeta": _TRANSCENDENTAL,

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
 import jax
 
@@ -103,6 +104,39 @@ def shown_paths(paths: Iterable[str]) -> dict[str, str]:
         path: "/".join(Path(path).parts[-2:]) if name and several[name] > 1 else name
         for path, name in names.items()
     }
+
+
+def uri(path: str) -> str:
+    """Return where a file is, as a URI; "" for a cell of a notebook.
+
+    Below the working directory it is relative to it. What a URI cannot have in it is escaped.
+    """
+    if not _shown_path(path):
+        return ""
+    file, here = Path(os.path.normpath(Path(path).absolute())), Path.cwd()
+    for likely in (file, _real(file)):
+        if likely.is_relative_to(here):
+            return quote(_bytes(likely.relative_to(here).as_posix()))
+    # A path of Windows begins with a drive.
+    return (
+        f"file://{'' if file.as_posix().startswith('/') else '/'}{quote(_bytes(file.as_posix()))}"
+    )
+
+
+def _real(file: Path) -> Path:
+    """Return a path without links in it; the path itself if the system cannot have it."""
+    try:
+        return Path(os.path.realpath(file))
+    except (OSError, ValueError):
+        return file
+
+
+def _bytes(path: str) -> bytes:
+    """Return the bytes of a path, those that are no text as the system has them."""
+    try:
+        return path.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return path.encode("utf-8", "surrogatepass")
 
 
 def _shown_path(path: str) -> str:

@@ -24,6 +24,10 @@ from vmapguide._jaxpr.source_pieces import piece_of
 from vmapguide._jaxpr.walk import walk
 
 
+# Where the functions are that make keys.
+_RANDOM = jax.random.key.__code__.co_filename
+
+
 def of_equation(eqn: Any, at: Home | None = None) -> Source | None:
     """Return the piece of code that made an equation, or None if it is not known.
 
@@ -86,6 +90,16 @@ def in_library(eqn: Any) -> Source | None:
         return None
     called = library_of(found[-1][0].co_filename)
     return next(piece_of(*f) for f in found if f[0].co_filename.startswith(called))
+
+
+def is_library_key(eqn: Any) -> bool:
+    """Say whether a library made a random key of its own, rather than the user's code."""
+    called = ""
+    for code, _ in _frames(eqn):
+        if not is_library(code.co_filename):
+            break
+        called = code.co_filename
+    return called not in ("", _RANDOM)
 
 
 def _frames(eqn: Any) -> Iterator[tuple[types.CodeType, int]]:

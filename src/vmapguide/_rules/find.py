@@ -11,23 +11,22 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from vmapguide._data import Finding, Rule
-from vmapguide._rules import compilation, control_flow
+from vmapguide._rules import compilation, control_flow, ignores, randomness
 from vmapguide._rules.subject import Subject
 
 
-FAMILIES = (control_flow,)
+FAMILIES = (control_flow, randomness)
 
-# Every rule by its code.
-RULES: dict[str, Rule] = {rule.code: rule for family in FAMILIES for rule in family.RULES}
-
-# Those of programs that have run as well.
-ALL_RULES = RULES | {rule.code: rule for rule in compilation.RULES}
+# Every rule by its code. Those about compilation are asked of programs that have run.
+RULES: dict[str, Rule] = {
+    rule.code: rule for family in (*FAMILIES, compilation, ignores) for rule in family.RULES
+}
 
 
 def find(subject: Subject) -> tuple[Finding, ...]:
     """Return what rules found, warnings first, in the order of the program."""
     findings = [*_merged(found for family in FAMILIES for found in family.find(subject))]
-    return tuple(sorted(findings, key=_place))
+    return tuple(sorted(ignores.kept(subject, findings, RULES.keys()), key=_place))
 
 
 def _merged(findings: Iterable[Finding]) -> Iterator[Finding]:

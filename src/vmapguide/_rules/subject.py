@@ -141,6 +141,12 @@ def in_bytes(atom: Any) -> int:
     return size(atom) * int(getattr(getattr(atom.aval, "dtype", None), "itemsize", 0))
 
 
+def is_rbg(atom: Any, *, unsafe: bool = False) -> bool:
+    """Say whether a value is random keys of the kind `rbg` or `unsafe_rbg`, or of this one."""
+    kind = str(getattr(getattr(atom, "aval", None), "dtype", ""))
+    return kind == "key<urbg>" or (kind == "key<rbg>" and not unsafe)
+
+
 def size(atom: Any) -> int:
     """Return how many numbers a value has."""
     return math.prod(getattr(atom.aval, "shape", ()))
