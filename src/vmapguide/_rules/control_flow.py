@@ -24,7 +24,7 @@ ALL_BRANCHES = Rule(
     "all branches run",
     "note",
     "`{code}` runs each of its {branches} branches for every example, {work:,} operations, and "
-    "keeps one result. An example alone can do with {cheapest:,}.",
+    "keeps one result. The cheapest branch alone takes {cheapest:,}.",
     "If all examples can share the decision, pass it with None in in_axes, or decide for the batch "
     "with jax.lax.pmax. Or let jax.lax.map take the examples one by one: each runs one branch.",
 )
@@ -98,7 +98,7 @@ _BRANCH_WITH_CALL = dataclasses.replace(
 _COUNTER_PROMOTED = dataclasses.replace(
     CARRY_PROMOTED,
     sentence="The loop in `{code}` has a counter for each example, because each stops by itself. "
-    "So what it reads or writes at that counter is a gather or a scatter, and no slice.",
+    "It reads or writes at the counter, and so at one place for each: with a gather or a scatter.",
 )
 
 # Where the code is a library's, its user can change the call alone.
