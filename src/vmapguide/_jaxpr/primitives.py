@@ -63,6 +63,7 @@ class Traits:
             first operand, so that nothing else may be drawn from this key.
         keeps_key: of a random key, or of the words of one, what it returns: the `whole`, or `part`
             of an array of them.
+        smaller: of a comparison, which operand is the smaller one where it holds.
     """
 
     work: Work = "unknown"
@@ -77,6 +78,7 @@ class Traits:
     joins: bool = False
     consumes_key: bool = False
     keeps_key: Literal["", "whole", "part"] = ""
+    smaller: int | None = None
 
 
 def traits(name: str) -> Traits:
@@ -100,6 +102,8 @@ _REDUCTION = Traits("rule", reduction=True)
 _PRODUCT = Traits("rule", role="product")
 _KERNEL = Traits("rule", role="kernel")
 _INSIDE = Traits("inside")
+_LESS = Traits("arithmetic", elementwise=True, smaller=0)
+_GREATER = Traits("arithmetic", elementwise=True, smaller=1)
 
 PRIMITIVES: dict[str, Traits] = {
     "abs": _ARITHMETIC,
@@ -182,11 +186,11 @@ PRIMITIVES: dict[str, Traits] = {
     "floor": _ARITHMETIC,
     "freeze": _FREE,
     "gather": Traits("moves", reads_part=True, keeps_key="part"),
-    "ge": _ARITHMETIC,
+    "ge": _GREATER,
     "geqp3": _KERNEL,
     "geqrf": _KERNEL,
     "get": Traits("moves", reads_part=True),
-    "gt": _ARITHMETIC,
+    "gt": _GREATER,
     "hessenberg": _KERNEL,
     "householder_product": _KERNEL,
     "igamma": _TRANSCENDENTAL,
@@ -199,15 +203,15 @@ PRIMITIVES: dict[str, Traits] = {
     "iota_2x32_shape": _RULE,
     "is_finite": _ARITHMETIC,
     "jit": Traits("inside", role="call", body="jaxpr"),
-    "le": _ARITHMETIC,
-    "le_to": _ARITHMETIC,
+    "le": _LESS,
+    "le_to": _LESS,
     "lgamma": _TRANSCENDENTAL,
     "log": _TRANSCENDENTAL,
     "log1p": _TRANSCENDENTAL,
     "log2": _TRANSCENDENTAL,
     "logistic": _TRANSCENDENTAL,
-    "lt": _ARITHMETIC,
-    "lt_to": _ARITHMETIC,
+    "lt": _LESS,
+    "lt_to": _LESS,
     "lu": _KERNEL,
     "lu_pivots_to_permutation": _RULE,
     "max": _COMMUTATIVE,

@@ -9,11 +9,13 @@ many equations share it.
 
 from __future__ import annotations
 
+import functools
 import itertools
+import operator
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.extend.core as jec
@@ -134,7 +136,7 @@ def count(jaxpr: AnyJaxpr, *, cheapest: bool = False) -> Count:
         jaxpr: the jaxpr.
         cheapest: whether the cheapest branch of each `cond` is counted, not the dearest.
     """
-    counted, branches = Count(), _Branches(cheapest=cheapest)
+    counted, branches = Count(), _Branches("cheapest" if cheapest else "dearest")
     running = _running(jaxpr, branches)
     names = _named(running, branches)
     runs: dict[int, Counter[_Around]] = defaultdict(Counter)
@@ -161,10 +163,25 @@ def count(jaxpr: AnyJaxpr, *, cheapest: bool = False) -> Count:
     return counted
 
 
-def branch_work(eqn: jec.JaxprEqn) -> tuple[Work, ...]:
-    """Return what one run of each branch of a `cond` costs, of each unknown loop in it one trip."""
-    branches = _Branches(cheapest=False)
-    return tuple(branches.amount(opened(branch)) for branch in eqn.params["branches"])
+class BranchWork(NamedTuple):
+    """What one run of a `cond` costs; of a loop of unknown length one trip.
+
+    Attributes:
+        all: all branches together, and of those nested in them all as well.
+        cheapest: the branch that costs least, and of those nested in it the cheapest.
+    """
+
+    all: Work
+    cheapest: Work
+
+
+def branch_work(eqns: Iterable[jec.JaxprEqn]) -> Iterator[BranchWork]:
+    """Yield for each of these `cond` what its branches cost, all of them and the cheapest."""
+    every, one = _Branches("all"), _Branches("cheapest")
+    for eqn in eqns:
+        branches = [*map(opened, eqn.params["branches"])]
+        all_ = functools.reduce(operator.add, map(every.amount, branches))
+        yield BranchWork(all_, min(map(one.amount, branches), key=_weight))
 
 
 def _running(jaxpr: AnyJaxpr, branches: _Branches) -> list[_Running]:
@@ -214,9 +231,10 @@ def _choice(
 class _Branches:
     """Says which branch of a `cond` is counted, and so what runs in a program."""
 
-    def __init__(self, *, cheapest: bool) -> None:
-        """Choose the dearest, or the cheapest."""
-        self._pick = min if cheapest else max
+    def __init__(self, counted: Literal["dearest", "cheapest", "all"]) -> None:
+        """Choose one, or that all of them run."""
+        self._pick = min if counted == "cheapest" else max
+        self._all = counted == "all"
         self._amounts: dict[int, Work] = {}
 
     def that_run(self, eqn: jec.JaxprEqn) -> Iterator[_Nested]:
@@ -229,6 +247,8 @@ class _Branches:
         elif name == "while":
             yield _Nested(opened(params["cond_jaxpr"]))
             yield _Nested(opened(params["body_jaxpr"]))
+        elif name == "cond" and self._all and _taken(eqn) is None:
+            yield from map(_Nested, map(opened, params["branches"]))
         elif name == "cond":
             yield _Nested(opened(params["branches"][self.counted(eqn)]))
         elif name == "custom_linear_solve":
@@ -253,9 +273,8 @@ class _Branches:
         return _taken(eqn) is None and len({*self._weights(eqn)}) > 1
 
     def _weights(self, eqn: jec.JaxprEqn) -> list[tuple[int, int]]:
-        """Return by what the branches of a `cond` are compared: work first, then memory."""
-        amounts = (self.amount(opened(branch)) for branch in eqn.params["branches"])
-        return [(amount.flops + amount.transcendentals, amount.bytes) for amount in amounts]
+        """Return by what the branches of a `cond` are compared."""
+        return [_weight(self.amount(opened(branch))) for branch in eqn.params["branches"]]
 
     def amount(self, jaxpr: jec.Jaxpr) -> Work:
         """Return what a jaxpr costs, of each unknown loop one trip."""
@@ -267,6 +286,11 @@ class _Branches:
                     total += self.amount(inner) * times
             self._amounts[id(jaxpr)] = total
         return self._amounts[id(jaxpr)]
+
+
+def _weight(amount: Work) -> tuple[int, int]:
+    """Return by what branches are compared: work first, then memory."""
+    return amount.flops + amount.transcendentals, amount.bytes
 
 
 def _taken(eqn: jec.JaxprEqn) -> int | None:

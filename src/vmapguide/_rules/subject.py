@@ -14,7 +14,9 @@ from typing import Any
 import jax.extend.core as jec
 
 from vmapguide._data import Finding, Limits, Rule
+from vmapguide._jaxpr import source_lines
 from vmapguide._jaxpr.compat import opened
+from vmapguide._jaxpr.source_files import is_library
 from vmapguide._jaxpr.walk import nested, walk
 from vmapguide._trace.steps import Step
 
@@ -72,6 +74,11 @@ class Subject:
         """The size of the batch; 1 if it is not known."""
         return self.axis_sizes.get(self.letter, 1)
 
+    @property
+    def has_several(self) -> bool:
+        """Whether the batch has several examples, or it is not known how many."""
+        return self.size > 1 or not self.axis_sizes
+
     def is_mapped(self, atom: Any) -> bool:
         """Say whether a value of the batched program has the batch axis, alone or merged."""
         if isinstance(atom, jec.Literal):
@@ -82,6 +89,16 @@ class Subject:
     def is_copy(self, eqn: jec.JaxprEqn) -> bool:
         """Say whether a batched equation makes of what all examples share one for each."""
         return self.is_mapped(eqn.outvars[0]) and not any(map(self.is_mapped, eqn.invars))
+
+    def is_of_library(self, step: Step) -> bool:
+        """Say whether a library made an equation that the user's code called, and no user's code.
+
+        Of a function of a library that is explained, the lines that are shown count as the user's.
+        """
+        if not step.in_user_code:
+            return True
+        is_shown = step.source is None or is_library(step.source.file)
+        return not is_shown and source_lines.in_library(step.equation) is not None
 
     @functools.cached_property
     def step_of(self) -> Mapping[int, Step]:
