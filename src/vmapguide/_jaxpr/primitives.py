@@ -57,6 +57,8 @@ class Traits:
             is written there.
         body: of a call that computes what is in it and nothing else, the parameter that has the
             program.
+        formula: of a kernel, how many rows a matrix may have for which what it computes can be
+            written out, in a few terms that are as accurate. 0 if it cannot be.
     """
 
     work: Work = "unknown"
@@ -68,6 +70,7 @@ class Traits:
     reads_part: bool = False
     written: int | None = None
     body: str | None = None
+    formula: int = 0
 
 
 def traits(name: str) -> Traits:
@@ -90,6 +93,7 @@ _RULE = Traits("rule")
 _REDUCTION = Traits("rule", reduction=True)
 _PRODUCT = Traits("rule", role="product")
 _KERNEL = Traits("rule", role="kernel")
+_SHORT_KERNEL = Traits("rule", role="kernel", formula=3)
 _INSIDE = Traits("inside")
 
 PRIMITIVES: dict[str, Traits] = {
@@ -120,7 +124,7 @@ PRIMITIVES: dict[str, Traits] = {
     "cbrt": _TRANSCENDENTAL,
     "ceil": _ARITHMETIC,
     "checkpoint": Traits("inside", body="jaxpr"),
-    "cholesky": _KERNEL,
+    "cholesky": _SHORT_KERNEL,
     "clamp": _ARITHMETIC,
     "closed_call": Traits("inside", body="call_jaxpr"),
     "clz": _ARITHMETIC,
@@ -157,7 +161,7 @@ PRIMITIVES: dict[str, Traits] = {
     "dynamic_slice": Traits("moves", reads_part=True),
     "dynamic_update_slice": Traits("moves", written=1),
     "eig": _KERNEL,
-    "eigh": _KERNEL,
+    "eigh": Traits("rule", role="kernel", formula=2),
     "empty": _FREE,
     "empty2": _UNKNOWN,
     "eq": _COMMUTATIVE,
@@ -199,7 +203,7 @@ PRIMITIVES: dict[str, Traits] = {
     "logistic": _TRANSCENDENTAL,
     "lt": _ARITHMETIC,
     "lt_to": _ARITHMETIC,
-    "lu": _KERNEL,
+    "lu": _SHORT_KERNEL,
     "lu_pivots_to_permutation": _RULE,
     "max": _COMMUTATIVE,
     "min": _COMMUTATIVE,
@@ -299,7 +303,7 @@ PRIMITIVES: dict[str, Traits] = {
     "tile": _MOVES,
     "top_k": _RULE,
     "transpose": Traits("moves", role="layout"),
-    "triangular_solve": _KERNEL,
+    "triangular_solve": _SHORT_KERNEL,
     "tridiagonal": _KERNEL,
     "tridiagonal_solve": _KERNEL,
     "unstack": _MOVES,
