@@ -149,11 +149,13 @@ def _small_matrices(subject: Subject, step: Step) -> Iterator[Finding]:
 
     Larger ones give a kernel enough to do: there a batch costs what its matrices cost, and no more.
     """
+    formula = primitives.traits(step.equation.primitive.name).formula
+    # On a GPU these are kernels for batches.
+    if not formula or jax.default_backend() != "cpu":
+        return
     matrix = step.equation.invars[0]
     rows, columns = matrix.aval.shape[-2:]  # type: ignore[attr-defined]
-    formula = primitives.traits(step.equation.primitive.name).formula
-    # On a GPU these are batched kernels.
-    if rows != columns or rows > formula or jax.default_backend() != "cpu":
+    if rows != columns or rows > formula:
         return
     counts = [
         math.prod(eqn.invars[0].aval.shape[:-2])  # type: ignore[attr-defined]
