@@ -1,5 +1,7 @@
 """What is read and written at places of each example's own, and what only looks so."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -51,7 +53,7 @@ def test_two_reads_in_a_line_are_one_finding() -> None:
 def test_an_inner_vmap_reads_as_one_example_does() -> None:
     """In a batch of batches the size of the outer one counts, too."""
 
-    def rows(x: jax.Array, i: jax.Array) -> jax.Array:
+    def rows(x: jax.Array, i: jax.Array) -> Any:
         return lax.dynamic_slice_in_dim(x, i, 16)
 
     outer = vmapguide.explain(jax.vmap(rows, in_axes=(0, None)))(shape(256, 32, 512), PLACES)
@@ -86,12 +88,12 @@ def test_what_was_a_gather_before_is_clean() -> None:
     assert codes(vmapguide.explain(lambda x, i: jnp.take(x, i, axis=0))(ROWS, PLACES)) == []
 
 
-def total(x: jax.Array, n: jax.Array) -> jax.Array:
+def total(x: jax.Array, n: jax.Array) -> Any:
     """Add up the first rows."""
     return lax.fori_loop(0, n, lambda k, s: s + jnp.tanh(x[k]), jnp.zeros(x.shape[1:]))
 
 
-def total_together(x: jax.Array, n: jax.Array) -> jax.Array:
+def total_together(x: jax.Array, n: jax.Array) -> Any:
     """Add up the first rows, in a loop that all examples leave together."""
 
     def row(k: jax.Array, s: jax.Array) -> jax.Array:
@@ -116,7 +118,7 @@ def test_a_shared_table_is_read_once_for_all_at_a_counter() -> None:
 def test_a_place_in_a_loop_is_no_counter() -> None:
     """A place that depends on what an example has is its own, whoever leaves the loop when."""
 
-    def walk(x: jax.Array, n: jax.Array, start: jax.Array) -> jax.Array:
+    def walk(x: jax.Array, n: jax.Array, start: jax.Array) -> Any:
         step = lambda k, s: s + x[(start + k) % 64]  # noqa: E731
         return lax.fori_loop(0, n, step, jnp.zeros(x.shape[1:]))
 
@@ -158,12 +160,12 @@ def test_the_gradient_of_a_read_is_not_an_update() -> None:
     assert codes(vmapguide.explain(gradient)(ROWS, PLACES)) == ["VG301"]
 
 
-def recurrence(x: jax.Array, n: jax.Array) -> jax.Array:
+def recurrence(x: jax.Array, n: jax.Array) -> Any:
     """Write a number in each trip."""
     return lax.fori_loop(0, n, lambda k, x: x.at[k].set(x[k - 1] / 2), x)
 
 
-def recurrence_together(x: jax.Array, n: jax.Array) -> jax.Array:
+def recurrence_together(x: jax.Array, n: jax.Array) -> Any:
     """Write a number in each trip of a loop that all examples leave together."""
 
     def step(k: jax.Array, x: jax.Array) -> jax.Array:
@@ -231,7 +233,7 @@ def test_outside_of_a_loop_a_scatter_is_as_cheap() -> None:
 def test_rows_and_shared_moves_are_clean() -> None:
     """A mask over rows is slower than a scatter, and a shared place makes no scatter."""
 
-    def play_rows(board: jax.Array, moves: jax.Array) -> jax.Array:
+    def play_rows(board: jax.Array, moves: jax.Array) -> Any:
         return lax.fori_loop(0, 50, lambda k, b: b.at[moves[k]].set(b[0]), board)
 
     boards = shape(1024, 8, 4)

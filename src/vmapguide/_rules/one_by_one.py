@@ -155,7 +155,7 @@ def _small_matrices(subject: Subject, step: Step) -> Iterator[Finding]:
         return
     matrix = step.equation.invars[0]
     rows, columns = matrix.aval.shape[-2:]  # type: ignore[attr-defined]
-    if rows != columns or rows > formula:
+    if rows != columns or not 0 < rows <= formula:
         return
     counts = [
         math.prod(eqn.invars[0].aval.shape[:-2])  # type: ignore[attr-defined]
@@ -181,6 +181,8 @@ def _grouped(subject: Subject, step: Step) -> Iterator[Finding]:
     # That of a gradient with regard to a kernel has a kernel as large as the image.
     if channels > _FEW_CHANNELS or places > math.prod(positions):
         return
+    if set(one.params["lhs_dilation"]) != {1}:
+        return  # Not measured.
     moved = subject.size * sum(map(in_bytes, (image, kernel, result)))
     if moved < subject.limits.bytes:
         return
