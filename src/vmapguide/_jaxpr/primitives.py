@@ -64,6 +64,8 @@ class Traits:
         keeps_key: of a random key, or of the words of one, what it returns: the `whole`, or `part`
             of an array of them.
         smaller: of a comparison, which operand is the smaller one where it holds.
+        formula: of a kernel, how many rows a matrix may have for which what it computes can be
+            written out, in a few terms that are as accurate. 0 if it cannot be.
     """
 
     work: Work = "unknown"
@@ -79,6 +81,7 @@ class Traits:
     consumes_key: bool = False
     keeps_key: Literal["", "whole", "part"] = ""
     smaller: int | None = None
+    formula: int = 0
 
 
 def traits(name: str) -> Traits:
@@ -101,6 +104,7 @@ _RULE = Traits("rule")
 _REDUCTION = Traits("rule", reduction=True)
 _PRODUCT = Traits("rule", role="product")
 _KERNEL = Traits("rule", role="kernel")
+_SHORT_KERNEL = Traits("rule", role="kernel", formula=3)
 _INSIDE = Traits("inside")
 _LESS = Traits("arithmetic", elementwise=True, smaller=0)
 _GREATER = Traits("arithmetic", elementwise=True, smaller=1)
@@ -133,7 +137,7 @@ PRIMITIVES: dict[str, Traits] = {
     "cbrt": _TRANSCENDENTAL,
     "ceil": _ARITHMETIC,
     "checkpoint": Traits("inside", body="jaxpr"),
-    "cholesky": _KERNEL,
+    "cholesky": _SHORT_KERNEL,
     "clamp": _ARITHMETIC,
     "closed_call": Traits("inside", body="call_jaxpr"),
     "clz": _ARITHMETIC,
@@ -170,7 +174,7 @@ PRIMITIVES: dict[str, Traits] = {
     "dynamic_slice": Traits("moves", reads_part=True, keeps_key="part"),
     "dynamic_update_slice": Traits("moves", written=1),
     "eig": _KERNEL,
-    "eigh": _KERNEL,
+    "eigh": Traits("rule", role="kernel", formula=2),
     "empty": _FREE,
     "empty2": _UNKNOWN,
     "eq": _COMMUTATIVE,
@@ -212,7 +216,7 @@ PRIMITIVES: dict[str, Traits] = {
     "logistic": _TRANSCENDENTAL,
     "lt": _LESS,
     "lt_to": _LESS,
-    "lu": _KERNEL,
+    "lu": _SHORT_KERNEL,
     "lu_pivots_to_permutation": _RULE,
     "max": _COMMUTATIVE,
     "min": _COMMUTATIVE,
@@ -312,7 +316,7 @@ PRIMITIVES: dict[str, Traits] = {
     "tile": _MOVES,
     "top_k": _RULE,
     "transpose": Traits("moves", role="layout", keeps_key="part"),
-    "triangular_solve": _KERNEL,
+    "triangular_solve": _SHORT_KERNEL,
     "tridiagonal": _KERNEL,
     "tridiagonal_solve": _KERNEL,
     "unstack": Traits("moves", keeps_key="part"),

@@ -11,11 +11,18 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from vmapguide._data import Finding, Rule
-from vmapguide._rules import compilation, control_flow, ignores, randomness
+from vmapguide._rules import (
+    compilation,
+    control_flow,
+    ignores,
+    indexing,
+    one_by_one,
+    randomness,
+)
 from vmapguide._rules.subject import Subject
 
 
-FAMILIES = (control_flow, randomness)
+FAMILIES = (control_flow, indexing, one_by_one, randomness)
 
 # Every rule by its code. Those about compilation are asked of programs that have run.
 RULES: dict[str, Rule] = {
