@@ -1,13 +1,13 @@
 """Each rule fires where it should, not at what looks alike, and not once its advice is taken."""
 
 import pytest
-from finding_cases import Case, control_flow
+from finding_cases import Case, arguments, control_flow, memory
 from places import DOCS
 
 from vmapguide._rules.find import RULES
 
 
-CASES = [*control_flow.CASES]
+CASES = [*control_flow.CASES, *memory.CASES, *arguments.CASES]
 
 each = pytest.mark.parametrize("case", CASES, ids=[case.code for case in CASES])
 

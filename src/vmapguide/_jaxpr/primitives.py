@@ -25,6 +25,7 @@ Work = Literal["arithmetic", "transcendental", "moves", "free", "rule", "inside"
 # What a primitive is to somebody who looks at a program.
 #
 # - `layout`: it only moves, adds or drops axes, or copies.
+# - `join`: it puts its operands side by side.
 # - `call`: it calls a function once. A listing may fold it away if the function is a library's.
 # - `loop`: it runs what is nested in it again and again.
 # - `callback`: it calls Python, for a result.
@@ -36,7 +37,9 @@ Work = Literal["arithmetic", "transcendental", "moves", "free", "rule", "inside"
 #   matrices around LAPACK (jaxlib/cpu/lapack_kernels.cc), and on a GPU for many sizes one around
 #   cuSOLVER (jaxlib/gpu/solver_kernels_ffi.cc). That `vmap` makes these no faster then, JAX's
 #   developers say in https://github.com/jax-ml/jax/issues/10180.
-Role = Literal["", "layout", "call", "loop", "callback", "print", "random", "product", "kernel"]
+Role = Literal[
+    "", "layout", "join", "call", "loop", "callback", "print", "random", "product", "kernel"
+]
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,9 @@ class Traits:
             is written there.
         body: of a call that computes what is in it and nothing else, the parameter that has the
             program.
+        stands_alone: whether XLA computes it apart from what is around it, so that its operands
+            and its results are held in memory, on a CPU at least. The others it can fuse: a chain
+            of them into a reduction holds none of its values.
     """
 
     work: Work = "unknown"
@@ -68,6 +74,7 @@ class Traits:
     reads_part: bool = False
     written: int | None = None
     body: str | None = None
+    stands_alone: bool = False
 
 
 def traits(name: str) -> Traits:
@@ -88,8 +95,9 @@ _MOVES = Traits("moves")
 _FREE = Traits("free")
 _RULE = Traits("rule")
 _REDUCTION = Traits("rule", reduction=True)
-_PRODUCT = Traits("rule", role="product")
-_KERNEL = Traits("rule", role="kernel")
+_ALONE = Traits("rule", stands_alone=True)
+_PRODUCT = Traits("rule", role="product", stands_alone=True)
+_KERNEL = Traits("rule", role="kernel", stands_alone=True)
 _INSIDE = Traits("inside")
 
 PRIMITIVES: dict[str, Traits] = {
@@ -103,7 +111,7 @@ PRIMITIVES: dict[str, Traits] = {
     "all_gather": _UNKNOWN,
     "all_to_all": _UNKNOWN,
     "and": _COMMUTATIVE,
-    "approx_top_k": _RULE,
+    "approx_top_k": _ALONE,
     "argmax": _RULE,
     "argmin": _RULE,
     "asin": _TRANSCENDENTAL,
@@ -125,8 +133,8 @@ PRIMITIVES: dict[str, Traits] = {
     "closed_call": Traits("inside", body="call_jaxpr"),
     "clz": _ARITHMETIC,
     "complex": _ARITHMETIC,
-    "concatenate": _MOVES,
-    "cond": _INSIDE,
+    "concatenate": Traits("moves", role="join"),
+    "cond": Traits("inside", stands_alone=True),
     "conj": _ARITHMETIC,
     "conv_general_dilated": _PRODUCT,
     "convert_element_type": _ARITHMETIC,
@@ -137,11 +145,11 @@ PRIMITIVES: dict[str, Traits] = {
     "cos": _TRANSCENDENTAL,
     "cosh": _TRANSCENDENTAL,
     "create_token": _FREE,
-    "cumlogsumexp": _RULE,
-    "cummax": _RULE,
-    "cummin": _RULE,
-    "cumprod": _RULE,
-    "cumsum": _RULE,
+    "cumlogsumexp": _ALONE,
+    "cummax": _ALONE,
+    "cummin": _ALONE,
+    "cumprod": _ALONE,
+    "cumsum": _ALONE,
     "custom_jvp_call": Traits("inside", role="call", body="call_jaxpr"),
     "custom_lin": _INSIDE,
     "custom_linear_solve": _INSIDE,
@@ -155,7 +163,7 @@ PRIMITIVES: dict[str, Traits] = {
     "div": _ARITHMETIC,
     "dot_general": _PRODUCT,
     "dynamic_slice": Traits("moves", reads_part=True),
-    "dynamic_update_slice": Traits("moves", written=1),
+    "dynamic_update_slice": Traits("moves", written=1, stands_alone=True),
     "eig": _KERNEL,
     "eigh": _KERNEL,
     "empty": _FREE,
@@ -169,7 +177,7 @@ PRIMITIVES: dict[str, Traits] = {
     "exp": _TRANSCENDENTAL,
     "exp2": _TRANSCENDENTAL,
     "expm1": _TRANSCENDENTAL,
-    "fft": _RULE,
+    "fft": _ALONE,
     "floor": _ARITHMETIC,
     "freeze": _FREE,
     "gather": Traits("moves", reads_part=True),
@@ -185,7 +193,7 @@ PRIMITIVES: dict[str, Traits] = {
     "igammac": _TRANSCENDENTAL,
     "imag": Traits("moves", elementwise=True),
     "integer_pow": Traits("rule", elementwise=True),
-    "io_callback": Traits("unknown", role="callback"),
+    "io_callback": Traits("unknown", role="callback", stands_alone=True),
     "iota": _MOVES,
     "iota_2x32_shape": _RULE,
     "is_finite": _ARITHMETIC,
@@ -215,7 +223,7 @@ PRIMITIVES: dict[str, Traits] = {
     "or": _COMMUTATIVE,
     "ormqr": _KERNEL,
     "pad": _MOVES,
-    "pallas_call": Traits("unknown", applies=True),
+    "pallas_call": Traits("unknown", applies=True, stands_alone=True),
     "platform_index": _FREE,
     "pmax": _UNKNOWN,
     "pmin": _UNKNOWN,
@@ -225,15 +233,15 @@ PRIMITIVES: dict[str, Traits] = {
     "pow": _TRANSCENDENTAL,
     "ppermute": _UNKNOWN,
     "psum": _UNKNOWN,
-    "pure_callback": Traits("unknown", role="callback"),
+    "pure_callback": Traits("unknown", role="callback", stands_alone=True),
     "pvary": _FREE,
     "qr": _KERNEL,
     "ragged_all_to_all": _UNKNOWN,
     "ragged_dot_general": _PRODUCT,
-    "random_bits": Traits("rule", role="random"),
+    "random_bits": Traits("rule", role="random", stands_alone=True),
     "random_clone": _MOVES,
     "random_fold_in": _RULE,
-    "random_gamma": _UNKNOWN,
+    "random_gamma": Traits("unknown", stands_alone=True),
     "random_seed": _RULE,
     "random_split": _RULE,
     "random_unwrap": _FREE,
@@ -257,22 +265,22 @@ PRIMITIVES: dict[str, Traits] = {
     "remat2": Traits("inside", body="jaxpr"),
     "reshape": Traits("free", role="layout"),
     "rev": _MOVES,
-    "rng_bit_generator": Traits("unknown", role="random"),
+    "rng_bit_generator": Traits("unknown", role="random", stands_alone=True),
     "rng_uniform": _UNKNOWN,
     "round": _ARITHMETIC,
     "rsqrt": _TRANSCENDENTAL,
     "run_state": _INSIDE,
-    "scan": Traits("inside", role="loop"),
-    "scatter": Traits("moves", applies=True, written=2),
-    "scatter-add": Traits("rule", applies=True, written=2),
-    "scatter-max": Traits("rule", applies=True, written=2),
-    "scatter-min": Traits("rule", applies=True, written=2),
-    "scatter-mul": Traits("rule", applies=True, written=2),
-    "scatter-sub": Traits("rule", applies=True, written=2),
+    "scan": Traits("inside", role="loop", stands_alone=True),
+    "scatter": Traits("moves", applies=True, written=2, stands_alone=True),
+    "scatter-add": Traits("rule", applies=True, written=2, stands_alone=True),
+    "scatter-max": Traits("rule", applies=True, written=2, stands_alone=True),
+    "scatter-min": Traits("rule", applies=True, written=2, stands_alone=True),
+    "scatter-mul": Traits("rule", applies=True, written=2, stands_alone=True),
+    "scatter-sub": Traits("rule", applies=True, written=2, stands_alone=True),
     "schur": _KERNEL,
     "select_and_gather_add": Traits("rule", applies=True),
-    "select_and_scatter": Traits("unknown", applies=True),
-    "select_and_scatter_add": Traits("rule", applies=True),
+    "select_and_scatter": Traits("unknown", applies=True, stands_alone=True),
+    "select_and_scatter_add": Traits("rule", applies=True, stands_alone=True),
     "select_n": _ARITHMETIC,
     "shard_map": _INSIDE,
     "sharding_constraint": _FREE,
@@ -283,27 +291,27 @@ PRIMITIVES: dict[str, Traits] = {
     "sin": _TRANSCENDENTAL,
     "sinh": _TRANSCENDENTAL,
     "slice": Traits("moves", reads_part=True),
-    "sort": _RULE,
+    "sort": _ALONE,
     "split": _MOVES,
     "sqrt": _TRANSCENDENTAL,
     "square": _ARITHMETIC,
     "squeeze": Traits("free", role="layout"),
-    "stack": _MOVES,
+    "stack": Traits("moves", role="join"),
     "stop_gradient": Traits("free", elementwise=True),
     "sub": _ARITHMETIC,
     "svd": _KERNEL,
     "swap": Traits("moves", written=1),
     "tan": _TRANSCENDENTAL,
     "tanh": _TRANSCENDENTAL,
-    "threefry2x32": _RULE,
+    "threefry2x32": _ALONE,
     "tile": _MOVES,
-    "top_k": _RULE,
+    "top_k": _ALONE,
     "transpose": Traits("moves", role="layout"),
     "triangular_solve": _KERNEL,
     "tridiagonal": _KERNEL,
     "tridiagonal_solve": _KERNEL,
     "unstack": _MOVES,
-    "while": Traits("inside", role="loop"),
+    "while": Traits("inside", role="loop", stands_alone=True),
     "xor": _COMMUTATIVE,
     "zeta": _TRANSCENDENTAL,
 }

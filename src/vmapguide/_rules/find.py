@@ -11,11 +11,11 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from vmapguide._data import Finding, Rule
-from vmapguide._rules import control_flow
+from vmapguide._rules import arguments, control_flow, memory
 from vmapguide._rules.subject import Subject
 
 
-FAMILIES = (control_flow,)
+FAMILIES = (control_flow, memory, arguments)
 
 # Every rule by its code.
 RULES: dict[str, Rule] = {rule.code: rule for family in FAMILIES for rule in family.RULES}

@@ -131,7 +131,7 @@ def findings_text(view: ExplanationView, width: int) -> Iterator[str]:
     for finding in view.findings:
         where = place(view, finding)
         hang = len(finding.code) + 2
-        head = f"{finding.code}  {where}: {finding.message}" if where else finding.message
+        head = f"{finding.code}  {f'{where}: ' if where else ''}{finding.message}"
         yield from textwrap.wrap(head, width, subsequent_indent=" " * hang, break_on_hyphens=False)
         yield from textwrap.wrap(
             finding.remedy,
