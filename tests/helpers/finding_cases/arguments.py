@@ -10,7 +10,7 @@ from finding_cases import Case
 from finding_cases.memory import of
 
 
-def layer(W: jax.Array, x: jax.Array) -> Any:  # noqa: N803 - it is what people call it.
+def layer(W: jax.Array, x: jax.Array) -> Any:
     """Multiply by weights."""
     return jnp.tanh(W @ x)
 
