@@ -188,9 +188,8 @@ def _called(subject: Subject, uses: Sequence[Use]) -> str:
 
 def _named(subject: Subject, shared: Any) -> str:
     """Return what a sentence calls a shared value: an argument's name, or its type."""
-    names = zip(opened(subject.batched).invars, subject.arguments, strict=False)
-    name = next((argument.name for var, argument in names if var is shared), "")
-    return f"`{name}`" if name else f"a shared `{type_text(shared.aval)}`"
+    name = None if isinstance(shared, jec.Literal) else subject.names.get(shared)
+    return f"a shared `{type_text(shared.aval)}`" if name is None else f"`{name}`"
 
 
 def _bytes(uses: Sequence[Use]) -> int:

@@ -83,6 +83,12 @@ class Subject:
         """Say whether a batched equation makes of what all examples share one for each."""
         return self.is_mapped(eqn.outvars[0]) and not any(map(self.is_mapped, eqn.invars))
 
+    @functools.cached_property
+    def names(self) -> Mapping[jec.Var, str]:
+        """What the user calls the arguments of the batched program."""
+        arguments = (argument.name for argument in self.arguments)
+        return dict(zip(opened(self.batched).invars, arguments, strict=False))
+
     def results_named(self, numbers: Sequence[int]) -> str:
         """Return what a sentence calls results: their leaves are counted, from 1 on."""
         results = len(opened(self.batched).outvars)
