@@ -25,6 +25,7 @@ Work = Literal["arithmetic", "transcendental", "moves", "free", "rule", "inside"
 # What a primitive is to somebody who looks at a program.
 #
 # - `layout`: it only moves, adds or drops axes, or copies.
+# - `join`: it puts its operands side by side.
 # - `call`: it calls a function once. A listing may fold it away if the function is a library's.
 # - `loop`: it runs what is nested in it again and again.
 # - `callback`: it calls Python, for a result.
@@ -36,7 +37,9 @@ Work = Literal["arithmetic", "transcendental", "moves", "free", "rule", "inside"
 #   matrices around LAPACK (jaxlib/cpu/lapack_kernels.cc), and on a GPU for many sizes one around
 #   cuSOLVER (jaxlib/gpu/solver_kernels_ffi.cc). That `vmap` makes these no faster then, JAX's
 #   developers say in https://github.com/jax-ml/jax/issues/10180.
-Role = Literal["", "layout", "call", "loop", "callback", "print", "random", "product", "kernel"]
+Role = Literal[
+    "", "layout", "join", "call", "loop", "callback", "print", "random", "product", "kernel"
+]
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,9 @@ class Traits:
         smaller: of a comparison, which operand is the smaller one where it holds.
         formula: of a kernel, how many rows a matrix may have for which what it computes can be
             written out, in a few terms that are as accurate. 0 if it cannot be.
+        stands_alone: whether XLA computes it apart from what is around it, so that its operands
+            and its results are held in memory, on a CPU at least. The others it can fuse: a chain
+            of them into a reduction holds none of its values.
     """
 
     work: Work = "unknown"
@@ -82,6 +88,7 @@ class Traits:
     keeps_key: Literal["", "whole", "part"] = ""
     smaller: int | None = None
     formula: int = 0
+    stands_alone: bool = False
 
 
 def traits(name: str) -> Traits:
@@ -105,6 +112,9 @@ _REDUCTION = Traits("rule", reduction=True)
 _PRODUCT = Traits("rule", role="product")
 _KERNEL = Traits("rule", role="kernel")
 _SHORT_KERNEL = Traits("rule", role="kernel", formula=3)
+_ALONE = Traits("rule", stands_alone=True)
+_PRODUCT = Traits("rule", role="product", stands_alone=True)
+_KERNEL = Traits("rule", role="kernel", stands_alone=True)
 _INSIDE = Traits("inside")
 _LESS = Traits("arithmetic", elementwise=True, smaller=0)
 _GREATER = Traits("arithmetic", elementwise=True, smaller=1)
@@ -120,7 +130,7 @@ PRIMITIVES: dict[str, Traits] = {
     "all_gather": _UNKNOWN,
     "all_to_all": _UNKNOWN,
     "and": _COMMUTATIVE,
-    "approx_top_k": _RULE,
+    "approx_top_k": _ALONE,
     "argmax": _RULE,
     "argmin": _RULE,
     "asin": _TRANSCENDENTAL,
@@ -143,7 +153,7 @@ PRIMITIVES: dict[str, Traits] = {
     "clz": _ARITHMETIC,
     "complex": _ARITHMETIC,
     "concatenate": Traits("moves", joins=True),
-    "cond": _INSIDE,
+    "cond": Traits("inside", stands_alone=True),
     "conj": _ARITHMETIC,
     "conv_general_dilated": _PRODUCT,
     "convert_element_type": _ARITHMETIC,
@@ -154,11 +164,11 @@ PRIMITIVES: dict[str, Traits] = {
     "cos": _TRANSCENDENTAL,
     "cosh": _TRANSCENDENTAL,
     "create_token": _FREE,
-    "cumlogsumexp": _RULE,
-    "cummax": _RULE,
-    "cummin": _RULE,
-    "cumprod": _RULE,
-    "cumsum": _RULE,
+    "cumlogsumexp": _ALONE,
+    "cummax": _ALONE,
+    "cummin": _ALONE,
+    "cumprod": _ALONE,
+    "cumsum": _ALONE,
     "custom_jvp_call": Traits("inside", role="call", body="call_jaxpr"),
     "custom_lin": _INSIDE,
     "custom_linear_solve": _INSIDE,
@@ -172,7 +182,7 @@ PRIMITIVES: dict[str, Traits] = {
     "div": _ARITHMETIC,
     "dot_general": _PRODUCT,
     "dynamic_slice": Traits("moves", reads_part=True, keeps_key="part"),
-    "dynamic_update_slice": Traits("moves", written=1),
+    "dynamic_update_slice": Traits("moves", written=1, stands_alone=True),
     "eig": _KERNEL,
     "eigh": Traits("rule", role="kernel", formula=2),
     "empty": _FREE,
@@ -186,7 +196,7 @@ PRIMITIVES: dict[str, Traits] = {
     "exp": _TRANSCENDENTAL,
     "exp2": _TRANSCENDENTAL,
     "expm1": _TRANSCENDENTAL,
-    "fft": _RULE,
+    "fft": _ALONE,
     "floor": _ARITHMETIC,
     "freeze": _FREE,
     "gather": Traits("moves", reads_part=True, keeps_key="part"),
@@ -202,7 +212,7 @@ PRIMITIVES: dict[str, Traits] = {
     "igammac": _TRANSCENDENTAL,
     "imag": Traits("moves", elementwise=True),
     "integer_pow": Traits("rule", elementwise=True),
-    "io_callback": Traits("unknown", role="callback"),
+    "io_callback": Traits("unknown", role="callback", stands_alone=True),
     "iota": _MOVES,
     "iota_2x32_shape": _RULE,
     "is_finite": _ARITHMETIC,
@@ -232,7 +242,7 @@ PRIMITIVES: dict[str, Traits] = {
     "or": _COMMUTATIVE,
     "ormqr": _KERNEL,
     "pad": _MOVES,
-    "pallas_call": Traits("unknown", applies=True),
+    "pallas_call": Traits("unknown", applies=True, stands_alone=True),
     "platform_index": _FREE,
     "pmax": _UNKNOWN,
     "pmin": _UNKNOWN,
@@ -242,7 +252,7 @@ PRIMITIVES: dict[str, Traits] = {
     "pow": _TRANSCENDENTAL,
     "ppermute": _UNKNOWN,
     "psum": _UNKNOWN,
-    "pure_callback": Traits("unknown", role="callback"),
+    "pure_callback": Traits("unknown", role="callback", stands_alone=True),
     "pvary": _FREE,
     "qr": _KERNEL,
     "ragged_all_to_all": _UNKNOWN,
@@ -279,17 +289,17 @@ PRIMITIVES: dict[str, Traits] = {
     "round": _ARITHMETIC,
     "rsqrt": _TRANSCENDENTAL,
     "run_state": _INSIDE,
-    "scan": Traits("inside", role="loop"),
-    "scatter": Traits("moves", applies=True, written=2),
-    "scatter-add": Traits("rule", applies=True, written=2),
-    "scatter-max": Traits("rule", applies=True, written=2),
-    "scatter-min": Traits("rule", applies=True, written=2),
-    "scatter-mul": Traits("rule", applies=True, written=2),
-    "scatter-sub": Traits("rule", applies=True, written=2),
+    "scan": Traits("inside", role="loop", stands_alone=True),
+    "scatter": Traits("moves", applies=True, written=2, stands_alone=True),
+    "scatter-add": Traits("rule", applies=True, written=2, stands_alone=True),
+    "scatter-max": Traits("rule", applies=True, written=2, stands_alone=True),
+    "scatter-min": Traits("rule", applies=True, written=2, stands_alone=True),
+    "scatter-mul": Traits("rule", applies=True, written=2, stands_alone=True),
+    "scatter-sub": Traits("rule", applies=True, written=2, stands_alone=True),
     "schur": _KERNEL,
     "select_and_gather_add": Traits("rule", applies=True),
-    "select_and_scatter": Traits("unknown", applies=True),
-    "select_and_scatter_add": Traits("rule", applies=True),
+    "select_and_scatter": Traits("unknown", applies=True, stands_alone=True),
+    "select_and_scatter_add": Traits("rule", applies=True, stands_alone=True),
     "select_n": _ARITHMETIC,
     "shard_map": _INSIDE,
     "sharding_constraint": _FREE,
@@ -312,15 +322,15 @@ PRIMITIVES: dict[str, Traits] = {
     "swap": Traits("moves", written=1),
     "tan": _TRANSCENDENTAL,
     "tanh": _TRANSCENDENTAL,
-    "threefry2x32": _RULE,
+    "threefry2x32": _ALONE,
     "tile": _MOVES,
-    "top_k": _RULE,
+    "top_k": _ALONE,
     "transpose": Traits("moves", role="layout", keeps_key="part"),
     "triangular_solve": _SHORT_KERNEL,
     "tridiagonal": _KERNEL,
     "tridiagonal_solve": _KERNEL,
     "unstack": Traits("moves", keeps_key="part"),
-    "while": Traits("inside", role="loop"),
+    "while": Traits("inside", role="loop", stands_alone=True),
     "xor": _COMMUTATIVE,
     "zeta": _TRANSCENDENTAL,
 }

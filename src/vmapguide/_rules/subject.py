@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,9 +101,28 @@ class Subject:
         return not is_shown and source_lines.in_library(step.equation) is not None
 
     @functools.cached_property
+    def names(self) -> Mapping[jec.Var, str]:
+        """What the user calls the arguments of the batched program."""
+        arguments = (argument.name for argument in self.arguments)
+        return dict(zip(opened(self.batched).invars, arguments, strict=False))
+
+    def results_named(self, numbers: Sequence[int]) -> str:
+        """Return what a sentence calls results: their leaves are counted, from 1 on."""
+        results = len(opened(self.batched).outvars)
+        if results == 1:
+            return "the result"
+        which = listed([str(number + 1) for number in numbers])
+        return f"{'result' if len(numbers) == 1 else 'results'} {which} of {results}"
+
+    @functools.cached_property
     def step_of(self) -> Mapping[int, Step]:
         """The step of each per-example equation, by its `id`."""
         return {id(step.equation): step for step in self.steps}
+
+    @functools.cached_property
+    def step_behind(self) -> Mapping[int, Step]:
+        """The step that each batched equation came from, by the equation's `id`."""
+        return {id(eqn): step for step in self.steps for eqn in step.batched}
 
     @functools.cached_property
     def makers(self) -> Mapping[jec.Var, jec.JaxprEqn]:
@@ -181,6 +200,12 @@ def code(step: Step) -> str:
     # Sentences have code between backticks.
     first, *rest = step.source.expression.replace("`", "'").split("\n")
     return first if not rest and len(first) <= _LONG else f"{first[: _LONG - 1].rstrip()}…"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a sentence lists them."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def inner_jaxpr(eqn: jec.JaxprEqn, parameter: str) -> jec.Jaxpr:

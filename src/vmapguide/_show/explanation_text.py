@@ -144,7 +144,7 @@ def findings_text(view: ExplanationView, width: int) -> Iterator[str]:
 def finding_text(finding: Finding, where: str, width: int) -> Iterator[str]:
     """Yield a finding: its code, its place, what happens and what to do."""
     hang = len(finding.code) + 2
-    head = f"{finding.code}  {where}: {finding.message}" if where else finding.message
+    head = f"{finding.code}  {f'{where}: ' if where else ''}{finding.message}"
     yield from _wrapped(head, width, "", hang)
     yield from _wrapped(finding.remedy, width, f"{'→ ':>{hang}}", hang)
 
