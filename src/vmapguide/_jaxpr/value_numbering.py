@@ -103,7 +103,7 @@ class Numbering:
         for i, var in enumerate(arguments):
             yield var, ("argument", i)
         for var, value in constants(jaxpr):
-            yield var, ("constant", self._keys.objects.of_array(value))
+            yield var, ("constant", self._keys.of_array(value))
 
     def _equation(self, eqn: jec.JaxprEqn, values: dict[Any, Value], turn: int | None) -> Numbers:
         params = self._keys.of(eqn)

@@ -18,7 +18,7 @@ import jax.extend.core as jec
 from vmapguide._data import LeafResult
 from vmapguide._jaxpr.alignment import flat
 from vmapguide._jaxpr.compat import AnyJaxpr, consts_of
-from vmapguide._jaxpr.object_keys import digest
+from vmapguide._jaxpr.parameter_keys import digest
 from vmapguide._measure import agreement, precision, xla
 from vmapguide._trace.user_names import captured_names
 
