@@ -22,10 +22,10 @@ from typing import Any
 
 import jax
 import jax.extend.core as jec
-import jax.numpy as jnp
 import numpy as np
 
 from vmapguide._jaxpr.compat import AnyJaxpr
+from vmapguide._jaxpr.same_values import as_numpy
 from vmapguide._jaxpr.views import Params
 from vmapguide._jaxpr.walk import nested, without_addresses
 
@@ -39,12 +39,9 @@ _AXES = frozenset({"axes", "axis", "dimension", "dimensions"})
 
 def digest(value: Any) -> Hashable:
     """Return what tells an array from others: its type, and a hash of its values."""
-    if hasattr(value, "dtype") and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
-        kind, words = str(value.dtype), np.asarray(jax.random.key_data(value))
-    else:
-        words = np.asarray(value)
-        kind = str(words.dtype)
-    return kind, words.shape, hashlib.sha256(np.ascontiguousarray(words).tobytes()).hexdigest()
+    words = as_numpy(value)
+    kind = str(getattr(value, "dtype", words.dtype))
+    return kind, words.shape, hashlib.sha256(words.tobytes()).hexdigest()
 
 
 class ParameterKeys:

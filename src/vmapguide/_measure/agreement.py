@@ -14,6 +14,7 @@ import numpy as np
 
 from vmapguide._advice.wrong_calls import describe
 from vmapguide._data import LeafResult
+from vmapguide._jaxpr.same_values import as_numpy
 
 
 Array = np.ndarray[Any, Any]
@@ -49,7 +50,7 @@ def compare_leaves(
     Returns:
         Where and by how much they differ.
     """
-    ours, theirs = _values(expected), _values(actual)
+    ours, theirs = (as_numpy(_as_array(value)) for value in (expected, actual))
     exact = not jnp.issubdtype(ours.dtype, jnp.inexact)
     eps = 0.0 if exact else float(jnp.finfo(ours.dtype).eps)  # type: ignore[no-untyped-call]
     epsilon = eps and max(eps, epsilon)
@@ -136,13 +137,6 @@ def compare_trees(
 def type_text(value: Any) -> str:
     """Return the type of an array or a number as text: `float32[3]`."""
     return describe(_as_array(value))
-
-
-def _values(value: Any) -> Array:
-    """Return the numbers of an array, or the words of keys."""
-    value = _as_array(value)
-    is_key = jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
-    return np.asarray(jax.random.key_data(value) if is_key else value)
 
 
 def _as_array(value: Any) -> Any:
