@@ -27,7 +27,7 @@ Nothing is guessed. What has no rule is the same only if it is the same to the l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -85,11 +85,16 @@ class Numbering:
         values: dict[Any, Value] = {}
         for var, key in self._inputs(jaxpr):
             values[var] = _whole(self.number(*key, str(var.aval)), var.aval)
-        effects = _EffectOrder(self.number)
+        # An equation with an effect is another operation each time: it is told from others by how
+        # many there are, or if it has results, by all effects before it, on which these may depend.
+        effects, past = 0, 0
         rows: list[Numbers] = []
         for eqn in inner.eqns:
-            row = self._equation(eqn, values, effects.before(eqn))
-            effects.after(eqn, row.made)
+            effects += bool(eqn.effects)
+            turn = past if eqn.outvars else effects
+            row = self._equation(eqn, values, turn if eqn.effects else None)
+            if eqn.effects:
+                past = self.number("past", past, row.made)
             values.update(zip(eqn.outvars, row.results, strict=True))
             rows.append(row)
         results = tuple(self._value(atom, values).strict for atom in inner.outvars)
@@ -138,28 +143,3 @@ class Numbering:
 
 def _whole(number: int, aval: Any) -> Value:
     return Value(number, whole(number, aval))
-
-
-class _EffectOrder:
-    """Tells equations with effects apart that are otherwise the same.
-
-    Such an equation is another operation each time, and its results may depend on all effects
-    before it.
-    """
-
-    def __init__(self, number: Callable[..., int]) -> None:
-        self._number = number
-        self._count = 0
-        self._past = 0  # The number of all effects so far, in their order.
-
-    def before(self, eqn: jec.JaxprEqn) -> int | None:
-        """Return what counts of the effects before an equation; None if it has no effect."""
-        if not eqn.effects:
-            return None
-        self._count += 1
-        return self._past if eqn.outvars else self._count
-
-    def after(self, eqn: jec.JaxprEqn, made: int) -> None:
-        """Note an equation, by the strict number of its operation."""
-        if eqn.effects:
-            self._past = self._number("past", self._past, made)
