@@ -18,7 +18,7 @@ from vmapguide._advice import wrong_calls
 from vmapguide._advice.waiting import waiting
 from vmapguide._data import Choice, CostStep, Gap, Loop, Work, XlaCost
 from vmapguide._explain import Explanation
-from vmapguide._jaxpr import source_lines
+from vmapguide._jaxpr import source_pieces
 from vmapguide._measure import costs, xla
 from vmapguide._show.cost import CostView, cost_report, sentence
 from vmapguide._show.report import Report, Reported
@@ -239,7 +239,7 @@ def cost(
         wrong_calls.check_call("cost", f, name, args, kwargs)
         with wrong_calls.naming("cost", name, f, args, kwargs):
             jaxpr = make_jaxpr(*args, **kwargs)
-        source_lines.forget()
+        source_pieces.forget()
         return _cost(
             costs.of_jaxpr(jaxpr),
             name=name,

@@ -17,7 +17,6 @@ import jax
 import jax.numpy as jnp
 
 from vmapguide._data import Source
-from vmapguide._jaxpr import source_pieces
 from vmapguide._jaxpr.compat import frames
 from vmapguide._jaxpr.source_files import Home, is_library, library_of, whose
 from vmapguide._jaxpr.source_pieces import piece_of
@@ -100,8 +99,3 @@ def _below_all() -> frozenset[str]:
             end = codes.index(f.__code__) if f.__code__ in codes else len(codes)
             found |= {code.co_filename for code in codes[:end]}
     return frozenset(found)
-
-
-def forget() -> None:
-    """Forget what files say: they may have been edited since they were last looked at."""
-    source_pieces.forget()
