@@ -111,24 +111,14 @@ def _alike_without_constants(first: Program, other: Program, leaves: Sequence[An
     Then XLA cannot compute with the arrays while it compiles, and its texts show which array is
     used where.
     """
-    constants: list[Any] = []
-    positions = [
-        [_position(value, constants) for value in consts_of(program.flat)]
-        for program in (first, other)
-    ]
+    # Equal arrays are one.
+    constants = {
+        digest(value): value for program in (first, other) for value in consts_of(program.flat)
+    }
     one, two = (
-        xla.with_constants_as_arguments(program.flat, leaves, own, constants)
-        for program, own in zip((first, other), positions, strict=True)
+        xla.with_constants_as_arguments(program.flat, leaves, constants)
+        for program in (first, other)
     )
     if one.text != two.text:
         return False
     return None if one.incomplete else True
-
-
-def _position(value: Any, constants: list[Any]) -> int:
-    """Return where an array is among others, adding it if it is not there."""
-    for i, constant in enumerate(constants):
-        if constant is value or digest(constant) == digest(value):
-            return i
-    constants.append(value)
-    return len(constants) - 1
