@@ -113,18 +113,8 @@ class _Around(NamedTuple):
     choices: tuple[str, ...] = ()
 
 
-class _Nested(NamedTuple):
-    """A jaxpr that an equation runs, and how often, for one trip of an unknown loop."""
-
-    jaxpr: jec.Jaxpr
-    times: int = 1
-
-
-class _Running(NamedTuple):
-    """A jaxpr that runs, and the equations that it is nested in, the outermost first."""
-
-    jaxpr: jec.Jaxpr
-    outer: tuple[jec.JaxprEqn, ...]
+# A jaxpr that runs, and the equations that it is nested in, the outermost first.
+_Running = tuple[jec.Jaxpr, tuple[jec.JaxprEqn, ...]]
 
 
 def count(jaxpr: AnyJaxpr, *, cheapest: bool = False) -> Count:
@@ -138,7 +128,7 @@ def count(jaxpr: AnyJaxpr, *, cheapest: bool = False) -> Count:
     running = _running(jaxpr, branches)
     names = _named(running, branches)
     runs: dict[int, Counter[_Around]] = defaultdict(Counter)
-    runs[id(running[0].jaxpr)][_Around()] = 1
+    runs[id(opened(jaxpr))][_Around()] = 1
     for inner, outer in running:
         here = runs[id(inner)]
         for eqn in inner.eqns:
@@ -172,7 +162,7 @@ def _running(jaxpr: AnyJaxpr, branches: _Branches) -> list[_Running]:
         for eqn in inner.eqns if id(inner) in around else ():
             for held, _ in branches.that_run(eqn):
                 around.setdefault(id(held), (*around[id(inner)], eqn))
-    return [_Running(inner, around[id(inner)]) for inner in order if id(inner) in around]
+    return [(inner, around[id(inner)]) for inner in order if id(inner) in around]
 
 
 def _named(running: list[_Running], branches: _Branches) -> dict[int, _Around]:
@@ -213,26 +203,26 @@ class _Branches:
         self._pick = min if cheapest else max
         self._amounts: dict[int, Work] = {}
 
-    def that_run(self, eqn: jec.JaxprEqn) -> Iterator[_Nested]:
-        """Yield the jaxprs in an equation that run."""
+    def that_run(self, eqn: jec.JaxprEqn) -> Iterator[tuple[jec.Jaxpr, int]]:
+        """Yield the jaxprs in an equation that run, and how often, for one trip of a `while`."""
         name, params = eqn.primitive.name, eqn.params
         if not _runs_nested(eqn):
             return
         if name == "scan":
-            yield _Nested(opened(params["jaxpr"]), int(params["length"]))
+            yield opened(params["jaxpr"]), int(params["length"])
         elif name == "while":
-            yield _Nested(opened(params["cond_jaxpr"]))
-            yield _Nested(opened(params["body_jaxpr"]))
+            yield opened(params["cond_jaxpr"]), 1
+            yield opened(params["body_jaxpr"]), 1
         elif name == "cond":
-            yield _Nested(opened(params["branches"][self.counted(eqn)]))
+            yield opened(params["branches"][self.counted(eqn)]), 1
         elif name == "custom_linear_solve":
             solve: Any = params["jaxprs"].solve
-            yield _Nested(opened(solve))
+            yield opened(solve), 1
         else:
             # What each device of a mesh computes, all of them compute.
             factor = getattr(params.get("mesh"), "size", 1) if name == "shard_map" else 1
             for inner in nested(eqn):
-                yield _Nested(inner, int(factor))
+                yield inner, int(factor)
 
     def counted(self, eqn: jec.JaxprEqn) -> int:
         """Return the number of the branch of a `cond` that is counted."""
