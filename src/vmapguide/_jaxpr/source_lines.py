@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
@@ -46,6 +46,17 @@ def of_equation(eqn: Any, at: Home | None = None) -> Source | None:
         elif owner == "ours":
             break
     return piece_of(*inner) if inner else None
+
+
+def of_nested(eqn: Any, outer: Sequence[Any]) -> Source | None:
+    """Return the user's code that made an equation, or that called the library code around it.
+
+    Args:
+        eqn: the equation.
+        outer: the equations that it is nested in, the outermost first.
+    """
+    every = map(of_equation, (eqn, *reversed(outer)))
+    return next((source for source in every if source is not None), None)
 
 
 def in_library(eqn: Any) -> Source | None:
