@@ -17,7 +17,7 @@ import jax.extend.core as jec
 import jax.numpy as jnp
 
 from vmapguide._jaxpr.walk import count_primitives
-from vmapguide._trace.call import Call
+from vmapguide._trace.call import Call, filled
 from vmapguide._trace.user_names import function_name, leaf_names
 
 
@@ -262,22 +262,18 @@ def _loop(call: Call) -> str:
 
 def _can_be_mapped_by_a_loop(call: Call) -> bool:
     axes = call.axes or [0] * len(call.leaves)
-    mapped = [i for i, axis in enumerate(axes) if axis is not None]
+    is_mapped = [axis is not None for axis in axes]
+    mapped_axes = [axis for axis in axes if axis is not None]
 
     def loop(leaves: list[Any]) -> Any:
         def one(examples: list[Any]) -> Any:
-            filled = [*call.leaves]
-            for i, example in zip(mapped, examples, strict=True):
-                filled[i] = example
-            args, kwargs = jax.tree.unflatten(call.tree, filled)
+            args, kwargs = jax.tree.unflatten(call.tree, filled(call.leaves, is_mapped, examples))
             return call.f(*args, **kwargs)
 
-        first = [
-            jnp.moveaxis(leaf, axes[i] or 0, 0) for i, leaf in zip(mapped, leaves, strict=True)
-        ]
+        first = [jnp.moveaxis(leaf, a, 0) for leaf, a in zip(leaves, mapped_axes, strict=True)]
         return jax.lax.map(one, first)
 
-    return can_be_traced(loop, [call.leaves[i] for i in mapped])
+    return can_be_traced(loop, [*itertools.compress(call.leaves, is_mapped)])
 
 
 def can_be_traced(f: Callable[..., Any], *args: Any, **kwargs: Any) -> bool:
