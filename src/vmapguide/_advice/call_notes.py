@@ -18,7 +18,7 @@ import numpy as np
 
 from vmapguide._advice import remedies
 from vmapguide._advice.parse_types import type_hint
-from vmapguide._advice.wrong_calls import RUNNING, describe
+from vmapguide._advice.wrong_calls import RUNNING, describe, is_value
 from vmapguide._trace.call import Call
 
 
@@ -190,7 +190,7 @@ _NO_TYPE = "^Argument .* is not a valid JAX type"
 
 
 def _not_a_jax_type(call: Call, *, values: bool) -> str | None:
-    odd = {i: leaf for i, leaf, _ in _mapped(call) if not _is_value(leaf)}
+    odd = {i: leaf for i, leaf, _ in _mapped(call) if not is_value(leaf)}
     for i, leaf in odd.items():
         text = f"{call.names[i]} is of type {type(leaf).__name__}, of which there is no batch"
         if hint := type_hint(leaf, values=values):
@@ -203,10 +203,6 @@ def _not_a_jax_type(call: Call, *, values: bool) -> str | None:
         plan = _working_share(call, odd)
         return f"{text}. {_sentence(plan)}" if plan else f"{text}: pass arrays and numbers."
     return None
-
-
-def _is_value(leaf: Any) -> bool:
-    return hasattr(leaf, "dtype") or isinstance(leaf, (bool, int, float, complex))
 
 
 _ENTRIES = (

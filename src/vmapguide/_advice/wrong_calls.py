@@ -180,7 +180,7 @@ def trace_note(caller: str, name: str, names: list[str], leaves: list[Any]) -> s
     more = f" and {len(leaves) - _SHOWN} more" if len(leaves) > _SHOWN else ""
     note = f"{caller}: {name} raised this while it was traced with ({shown}{more})."
     for path, leaf in zip(names, leaves, strict=True):
-        if not hasattr(leaf, "dtype") and not isinstance(leaf, (bool, int, float, complex)):
+        if not is_value(leaf):
             if hint := type_hint(leaf, values=caller in RUNNING):
                 return f"{note} A string does not stand for the type that it names: pass {hint}."
             static = ", or name its position in static_argnums" if caller in _STATIC else ""
@@ -189,6 +189,11 @@ def trace_note(caller: str, name: str, names: list[str], leaves: list[Any]) -> s
                 f"functools.partial{static}."
             )
     return note
+
+
+def is_value(leaf: Any) -> bool:
+    """Say whether a leaf is an array, a type of one, or a number."""
+    return hasattr(leaf, "dtype") or isinstance(leaf, (bool, int, float, complex))
 
 
 def describe(leaf: Any) -> str:
