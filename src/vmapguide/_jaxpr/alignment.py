@@ -12,6 +12,7 @@ not the same, the alignment is declined: it would be a guess.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
@@ -200,12 +201,11 @@ def _same_or_alone(
 ) -> Iterator[Pair[jec.JaxprEqn]]:
     """Yield the rows of equations that are on one side only, unless they are the same."""
     ours, theirs = ([e.numbers.made for e in side] for side in (left, right))
-    i = j = 0
-    for a, b, length in SequenceMatcher(None, ours, theirs, autojunk=False).get_matching_blocks():
-        yield from _alone(left[i:a], right[j:b], depth)
-        i, j = a + length, b + length
-        for one, other in zip(left[a:i], right[b:j], strict=True):
-            yield _paired(one, other, depth)
+    for tag, i, j, k, n in SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
+        if tag == "equal":
+            yield from map(functools.partial(_paired, depth=depth), left[i:j], right[k:n])
+        else:
+            yield from _alone(left[i:j], right[k:n], depth)
 
 
 def _paired(left: _Equation, right: _Equation, depth: int) -> Pair[jec.JaxprEqn]:
