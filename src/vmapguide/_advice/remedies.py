@@ -180,40 +180,31 @@ def single_key(call: Call, i: int, size: int | None) -> Key | None:
     return Key(name, name if leaf.shape == one else f"{name}[0]")
 
 
-class Numbers(NamedTuple):
-    """A batch of numbers that the function goes through as if each were an array.
+def single_numbers(call: Call) -> tuple[str, list[str]] | None:
+    """Return which batch of numbers the function goes through as if each were an array.
 
-    Attributes:
-        name: the argument.
-        is_looped: whether the function goes through as many as there are, be it one.
-        share: the call in which all examples share the batch, if it works.
-        plain: the call without `jax.vmap`, as it is written, if it works.
+    Returns:
+        What the user calls it, and what to do, each of which works; None if nothing does.
     """
-
-    name: str
-    is_looped: bool
-    share: Share | None
-    plain: str | None
-
-
-def single_numbers(call: Call) -> Numbers | None:
-    """Return which batch of numbers the function goes through; None if no remedy works."""
     args, kwargs = call.arguments
     for i, axis in enumerate(call.axes or ()):
-        leaf = call.leaves[i]
+        leaf, name = call.leaves[i], call.names[i]
         if axis is None or len(getattr(leaf, "shape", ())) != 1:
             continue
+        ways = []
         shape = (*leaf.shape, 1) if axis == 0 else (1, *leaf.shape)
         row = jax.ShapeDtypeStruct(shape, leaf.dtype)
-        is_looped = traced(with_leaves(call, {i: row})) is not None
+        # It goes through as many as there are, be it one.
+        if traced(with_leaves(call, {i: row})) is not None:
+            ways.append(f"vmap is that loop, so compute with {name} itself")
         plan = share(call, {i}, call.vmap.axis_size)
-        if plan and traced(plan.call) is None:
-            plan = None
-        plain = None
+        if plan and traced(plan.call) is not None:
+            ways.append(f"if all examples share {name}, {plan.how}")
         if len(call.leaves) == 1 and can_be_traced(call.f, *args, **kwargs):
             plain = f"{name_of(call)}({', '.join(a.name for a in arguments(call))})"
-        if is_looped or plan or plain:
-            return Numbers(call.names[i], is_looped, plan, plain)
+            ways.append(f"call {plain}, without vmap, if it is for all of them")
+        if ways:
+            return name, ways
     return None
 
 

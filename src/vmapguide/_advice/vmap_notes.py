@@ -224,13 +224,8 @@ def _iteration(refusal: Refusal) -> str | None:
     found = remedies.single_numbers(refusal.call)
     if found is None:
         return None
-    text = f"Python goes through {found.name}, of which each example is one number"
-    ways = [
-        *([f"vmap is that loop, so compute with {found.name} itself"] if found.is_looped else ()),
-        *([f"if all examples share {found.name}, {found.share.how}"] if found.share else ()),
-        *([f"call {found.plain}, without vmap, if it is for all of them"] if found.plain else ()),
-    ]
-    return f"{text}: {'; '.join(ways)}."
+    name, ways = found
+    return f"Python goes through {name}, of which each example is one number: {'; '.join(ways)}."
 
 
 # What JAX says, as a pattern, and what to say to it: a sentence, or a function that writes one
