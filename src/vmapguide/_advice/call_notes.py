@@ -42,7 +42,7 @@ def advice(caller: str, call: Call, message: str, *, inside: bool) -> str | None
         return _not_a_jax_type(call, values=caller in RUNNING)
     for pattern, advise in CAUSES.items():
         match = re.search(pattern, message)
-        if match and (not inside or advise in (_unbound, _invalid_key)):
+        if match and (not inside or advise in (_unbound, _single_key)):
             return advise(call, match)
     return None
 
@@ -72,7 +72,7 @@ def first_axes(call: Call) -> Any:
     return in_axes if remedies.traced(moved) is not None else None
 
 
-def _inconsistent_sizes(call: Call, _: re.Match[str]) -> str | None:
+def _inconsistent_sizes(call: Call, match: re.Match[str]) -> str | None:
     sizes = {i: leaf.shape[axis] for i, leaf, axis in _mapped(call)}
     every = {*sizes.values()} | ({call.vmap.axis_size} - {None})
     if len(every) == 1:
@@ -81,28 +81,20 @@ def _inconsistent_sizes(call: Call, _: re.Match[str]) -> str | None:
     if call.vmap.axis_size is not None:
         shown.append(f"{call.vmap.axis_size} (axis_size=)")
     text = f"the mapped axes have the sizes {', '.join(shown)}."
-    if keys := _keys(call, sizes):
-        return f"{text} {keys}"
+    if key := _single_key(call, match):
+        return f"{text} {key}"
     plans = _plans(call, sizes)
     if plans:
         return f"{text} {' '.join(map(_sentence, plans))}"
     return f"{text} They must be one: see which axis of each argument counts the examples."
 
 
-def _keys(call: Call, sizes: dict[int, int]) -> str | None:
+def _single_key(call: Call, _: re.Match[str]) -> str | None:
     """Say what to do with a random key that is one among many rows, if that is all there is."""
-    for i in sizes:
-        size = _common_size(call, [i])
-        if size is not None and (key := remedies.single_key(call, i, size)):
-            return _split(key, size)
+    for i, _leaf, _axis in _mapped(call):
+        if text := remedies.split_key(call, i, _common_size(call, [i])):
+            return text
     return None
-
-
-def _split(key: remedies.Key, size: int | str) -> str:
-    return (
-        f"{key.name} is one random key: jax.random.split({key.expression}, {size}) makes one for "
-        f"each example. If all examples shared it, all would draw the same numbers."
-    )
 
 
 def _plans(call: Call, sizes: dict[int, int]) -> list[remedies.Share]:
@@ -141,9 +133,8 @@ def _axis_too_far(call: Call, _: re.Match[str]) -> str | None:
                 f"are 0 to {rank - 1}, or -{rank} to -1."
             )
     for i, leaf in flat.items():
-        size = _common_size(call, flat)
-        if key := remedies.single_key(call, i, size):
-            return _split(key, size or "n")
+        if key := remedies.split_key(call, i, _common_size(call, flat)):
+            return key
         text = f"{call.names[i]} is one {describe(leaf)} and not a batch of them."
         if numbers := _list_of_numbers(call, i):
             return f"{text} {numbers}"
@@ -317,14 +308,6 @@ def _unbound(call: Call, match: re.Match[str]) -> str | None:
     )
 
 
-def _invalid_key(call: Call, _: re.Match[str]) -> str | None:
-    for i, _leaf, _axis in _mapped(call):
-        size = _common_size(call, [i])
-        if key := remedies.single_key(call, i, size):
-            return _split(key, size or "n")
-    return None
-
-
 def _mapped(call: Call) -> Iterator[tuple[int, Any, int]]:
     """Yield the number, the value and the axis of every leaf that is to be mapped."""
     for i, (leaf, axis) in enumerate(zip(call.leaves, call.axes or (), strict=False)):
@@ -342,7 +325,7 @@ CAUSES: dict[str, Callable[[Call, re.Match[str]], str | None]] = {
     "must be passed at least one argument": _no_arguments,
     r"vmap (in_axes|out_axes) specification must be a tree prefix": _tree,
     r"unbound axis name: (\w+)": _unbound,
-    "invalid PRNG key data": _invalid_key,
+    "invalid PRNG key data": _single_key,
 }
 
 # The same of a `vmap` that the function calls, whose arguments are not known here.

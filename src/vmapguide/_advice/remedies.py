@@ -148,16 +148,8 @@ def _prefix(value: Any, axes: list[int | None]) -> Any:
     return jax.tree.unflatten(jax.tree.structure(value), axes)
 
 
-class Key(NamedTuple):
-    """A leaf that is one random key and not a batch of them."""
-
-    name: str
-    # What to write for the one key in it: `key`, or `key[0]`.
-    expression: str
-
-
-def single_key(call: Call, i: int, size: int | None) -> Key | None:
-    """Return the random key that a leaf is, if `f` works with one for each example.
+def split_key(call: Call, i: int, size: int | None) -> str | None:
+    """Say how to split the one random key that a leaf is, if `f` works with one for each example.
 
     Args:
         call: the call.
@@ -177,7 +169,11 @@ def single_key(call: Call, i: int, size: int | None) -> Key | None:
     # Four bytes in pairs are a key if they are used as one.
     if jaxpr is None or not (is_typed or "random_wrap" in count_primitives(jaxpr)):
         return None
-    return Key(name, name if leaf.shape == one else f"{name}[0]")
+    key = name if leaf.shape == one else f"{name}[0]"
+    return (
+        f"{name} is one random key: jax.random.split({key}, {size or 'n'}) makes one for each "
+        f"example. If all examples shared it, all would draw the same numbers."
+    )
 
 
 def single_numbers(call: Call) -> tuple[str, list[str]] | None:
