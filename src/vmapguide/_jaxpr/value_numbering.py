@@ -47,15 +47,17 @@ class Value(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Numbers:
+class Numbered:
     """What is known of one equation.
 
     Attributes:
+        eqn: the equation.
         made: the strict number of the operation itself.
         results: its results.
         is_layout: whether it makes no new value, only another view of one.
     """
 
+    eqn: jec.JaxprEqn
     made: int
     results: tuple[Value, ...]
     is_layout: bool
@@ -73,7 +75,7 @@ class Numbering:
         """Return the number of a key, a new one if the key is new."""
         return self._numbers.setdefault(key, len(self._numbers))
 
-    def read(self, jaxpr: AnyJaxpr) -> tuple[list[Numbers], Hashable]:
+    def read(self, jaxpr: AnyJaxpr) -> tuple[list[Numbered], Hashable]:
         """Number a jaxpr.
 
         Returns:
@@ -88,7 +90,7 @@ class Numbering:
         # An equation with an effect is another operation each time: it is told from others by how
         # many there are, or if it has results, by all effects before it, on which these may depend.
         effects, past = 0, 0
-        rows: list[Numbers] = []
+        rows: list[Numbered] = []
         for eqn in inner.eqns:
             effects += bool(eqn.effects)
             turn = past if eqn.outvars else effects
@@ -110,7 +112,7 @@ class Numbering:
         for var, value in constants(jaxpr):
             yield var, ("constant", self._keys.of_array(value))
 
-    def _equation(self, eqn: jec.JaxprEqn, values: dict[Any, Value], turn: int | None) -> Numbers:
+    def _equation(self, eqn: jec.JaxprEqn, values: dict[Any, Value], turn: int | None) -> Numbered:
         params = self._keys.of(eqn)
         operands = [self._value(atom, values) for atom in eqn.invars]
         views = tuple(operand.view for operand in operands)
@@ -119,7 +121,7 @@ class Numbering:
         strict = [self.number("output", made, k) for k in range(len(eqn.outvars))]
         view = moved(eqn, views) if len(strict) == 1 and not eqn.effects else None
         seen = self._computed(eqn, params, views, turn) if view is None else [view]
-        return Numbers(made, tuple(map(Value, strict, seen)), is_layout=view is not None)
+        return Numbered(eqn, made, tuple(map(Value, strict, seen)), is_layout=view is not None)
 
     def _computed(
         self, eqn: jec.JaxprEqn, params: Params, operands: tuple[View, ...], turn: int | None
