@@ -21,14 +21,12 @@ class CostView:
 
     name: str
     call: str
-    flops: int
-    transcendentals: int
-    bytes: int
+    total: Work
+    cheapest: Work
     loops: Sequence[Loop]
     uncounted: Mapping[str, int]
     steps: Sequence[CostStep]
     choices: Sequence[Choice]
-    cheapest: Work
     choices_of_one: Sequence[Choice]
     xla: XlaCost | None
     gaps: Sequence[Gap]
@@ -165,7 +163,7 @@ def _totals_table(view: CostView) -> Table:
 
     def number(field: str, shown: Callable[[int], str] = "{:,}".format) -> str:
         """Show a total: a range if it depends on which branches run."""
-        ends = sorted({getattr(view, field), getattr(view.cheapest, field)})
+        ends = sorted({getattr(work, field) for work in (view.total, view.cheapest)})
         return " to ".join(map(shown, ends))
 
     exp = number("transcendentals")
