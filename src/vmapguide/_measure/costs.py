@@ -59,7 +59,11 @@ class ProgramCost:
 def of_jaxpr(jaxpr: AnyJaxpr) -> ProgramCost:
     """Return what a program costs, equation by equation."""
     counted = run_counts.count(jaxpr)
-    return _program_cost(jaxpr, counted, map(_of_equation, counted.entries), Count())
+    steps = (
+        _cost_step(e.eqn.primitive.name, source_lines.of_nested(e.eqn, e.outer), [e], None)
+        for e in counted.entries
+    )
+    return _program_cost(jaxpr, counted, steps, Count())
 
 
 def of_steps(
@@ -119,13 +123,6 @@ def _of_steps(
     if boundary:
         made = [entry for eqn in boundary for entry in entries.get(id(eqn), ())]
         yield _cost_step("out_axes", None, made, 0)
-
-
-def _of_equation(entry: Entry) -> CostStep:
-    """Return what an equation costs."""
-    return _cost_step(
-        entry.eqn.primitive.name, source_lines.of_nested(entry.eqn, entry.outer), [entry], None
-    )
 
 
 def _cost_step(
