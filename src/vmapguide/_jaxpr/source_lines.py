@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -18,7 +18,7 @@ import jax.numpy as jnp
 
 from vmapguide._data import Source
 from vmapguide._jaxpr.compat import frames
-from vmapguide._jaxpr.source_files import Home, is_library, library_of, whose
+from vmapguide._jaxpr.source_files import Home, library_of, whose
 from vmapguide._jaxpr.source_pieces import piece_of
 from vmapguide._jaxpr.walk import walk
 
@@ -66,28 +66,16 @@ def in_library(eqn: Any) -> Source | None:
     the function that was called. What lies below every operation is left out.
     """
     found: list[tuple[types.CodeType, int]] = []
-    for code, instruction in _frames(eqn):
-        if not is_library(code.co_filename):
+    for code, instruction in frames(eqn):
+        owner = whose(code.co_filename)
+        if owner in ("ours", "user"):
             break
-        if code.co_filename not in _below_all():
+        if owner == "library" and code.co_filename not in _below_all():
             found.append((code, instruction))
     if not found:
         return None
     called = library_of(found[-1][0].co_filename)
     return next(piece_of(*f) for f in found if f[0].co_filename.startswith(called))
-
-
-def _frames(eqn: Any) -> Iterator[tuple[types.CodeType, int]]:
-    """Yield the frames that led to an equation, up to whoever called vmapguide.
-
-    The innermost is the first, and each has its instruction.
-    """
-    for code, instruction in frames(eqn):
-        owner = whose(code.co_filename)
-        if owner == "ours":
-            return
-        if owner != "python":
-            yield code, instruction
 
 
 @functools.cache
