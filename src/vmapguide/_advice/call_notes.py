@@ -43,7 +43,7 @@ def advice(caller: str, call: Call, message: str, *, inside: bool) -> str | None
     for pattern, advise in CAUSES.items():
         match = re.search(pattern, message)
         if match and (not inside or advise in (_unbound, _single_key)):
-            return advise(call, match)
+            return advise if isinstance(advise, str) else advise(call, match)
     return None
 
 
@@ -292,12 +292,6 @@ def _result_axis(call: Call, match: re.Match[str]) -> str | None:
     )
 
 
-def _tree(_: Call, match: re.Match[str]) -> str:
-    if match[1] == "in_axes":
-        return _STRUCTURE
-    return _RESULTS
-
-
 def _unbound(call: Call, match: re.Match[str]) -> str | None:
     name = match[1]
     if not _works(remedies.changed(call, axis_name=name)):
@@ -315,15 +309,16 @@ def _mapped(call: Call) -> Iterator[tuple[int, Any, int]]:
             yield i, leaf, axis
 
 
-# What JAX says, as a pattern, and a function that says what to do about the call.
-CAUSES: dict[str, Callable[[Call, re.Match[str]], str | None]] = {
+# What JAX says, as a pattern, and what to do about the call, or a function that says it.
+CAUSES: dict[str, str | Callable[[Call, re.Match[str]], str | None]] = {
     "inconsistent sizes for array axes": _inconsistent_sizes,
     "its rank should be at least": _axis_too_far,
     r"axis -?\d+ is out of bounds for array of dimension (\d+)": _result_axis,
     "vmap (in_axes|out_axes) must be an int, None, or": _wrong_in_axes,
     "must have at least one non-None value in in_axes": _nothing_mapped,
     "must be passed at least one argument": _no_arguments,
-    r"vmap (in_axes|out_axes) specification must be a tree prefix": _tree,
+    "vmap in_axes specification must be a tree prefix": _STRUCTURE,
+    "vmap out_axes specification must be a tree prefix": _RESULTS,
     r"unbound axis name: (\w+)": _unbound,
     "invalid PRNG key data": _single_key,
 }
