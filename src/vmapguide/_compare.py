@@ -223,7 +223,10 @@ def compare(
         wrong_calls.check_arguments("compare", sides, args, kwargs, accepts_types=True)
         leaves = jax.tree.leaves((args, kwargs))
         with wrong_calls.with_notes(lambda _: [f"compare: {note}" for note in confused]):
-            built = {name: _built(name, f, args, kwargs) for name, f in sides.items()}
+            built = {}
+            for name, f in sides.items():
+                with wrong_calls.naming("compare", name, f, args, kwargs):
+                    built[name] = same_programs.build(f, args, kwargs)
             results = {name: program.results for name, program in built.items()}
             wrong_calls.check_structures("compare", results)
         first = next(iter(built.values()))
@@ -279,12 +282,6 @@ def _pairs(
         )
         for pair in alignment.pairs
     )
-
-
-def _built(name: str, f: Callable[..., Any], args: Any, kwargs: Any) -> same_programs.Program:
-    """Trace, compile and run a side; an exception says which side it was."""
-    with wrong_calls.naming("compare", name, f, args, kwargs):
-        return same_programs.build(f, args, kwargs)
 
 
 def _all(answers: Iterable[bool | None]) -> bool | None:

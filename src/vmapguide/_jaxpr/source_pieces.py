@@ -113,13 +113,11 @@ class _Nodes(NamedTuple):
 
 @functools.lru_cache(maxsize=256)
 def _nodes(text: str) -> _Nodes:
-    spans: set[tuple[int, int, int, int]] = set()
-    starts: dict[tuple[int, int], int] = {}
-    functions: set[tuple[str, int]] = set()
+    spans, starts, functions = found = _Nodes(set(), {}, set())
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
-        return _Nodes(spans, starts, functions)
+        return found
     for node in ast.walk(tree):
         if isinstance(node, (ast.expr, ast.stmt)):
             ends = node.end_lineno or node.lineno, node.end_col_offset or 0
@@ -130,4 +128,4 @@ def _nodes(text: str) -> _Nodes:
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
             functions.add((node.name, first))
-    return _Nodes(spans, starts, functions)
+    return found

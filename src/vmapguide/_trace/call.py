@@ -97,14 +97,13 @@ class Call:
         self, f: Callable[..., Any], *, is_eager: bool | None = None
     ) -> jec.ClosedJaxpr:
         """Return the jaxpr of `jax.vmap(f)` of these arguments."""
-        leaves = self.leaves
 
         def staged(*traced: Any) -> Any:
-            args, kwargs = jax.tree.unflatten(self.tree, filled(leaves, self.traced, traced))
+            args, kwargs = jax.tree.unflatten(self.tree, filled(self.leaves, self.traced, traced))
             with self.computing(is_eager):
                 return self.vmap(f)(*args, **kwargs)
 
-        return jax.make_jaxpr(staged)(*itertools.compress(leaves, self.traced))
+        return jax.make_jaxpr(staged)(*itertools.compress(self.leaves, self.traced))
 
     def resized(self, axis_size: int, leaves: Sequence[Any]) -> Call:
         """Return the same call with another batch size: other leaves, traced as these are."""
