@@ -95,7 +95,7 @@ def compiled_alike(
     """
     if first.compiled.text != other.compiled.text:
         folded = bool(consts_of(other.flat)) and _alike_without_constants(first, other, leaves)
-        return Alikeness(same=False, folded=folded is True)
+        return Alikeness(same=False, folded=folded)
     if same_jaxpr or not first.compiled.incomplete:
         return Alikeness(same=True)
     if _alike_without_constants(first, other, leaves):
@@ -105,8 +105,8 @@ def compiled_alike(
     return Alikeness(same=None if all(leaf.identical for leaf in results) else False)
 
 
-def _alike_without_constants(first: Program, other: Program, leaves: Sequence[Any]) -> bool | None:
-    """Say whether two programs are the same if the arrays that they capture are arguments.
+def _alike_without_constants(first: Program, other: Program, leaves: Sequence[Any]) -> bool:
+    """Say whether two programs are known to be the same if arrays that they capture are arguments.
 
     Then XLA cannot compute with the arrays while it compiles, and its texts show which array is
     used where.
@@ -119,6 +119,4 @@ def _alike_without_constants(first: Program, other: Program, leaves: Sequence[An
         xla.with_constants_as_arguments(program.flat, leaves, constants)
         for program in (first, other)
     )
-    if one.text != two.text:
-        return False
-    return None if one.incomplete else True
+    return one.text == two.text and not one.incomplete
