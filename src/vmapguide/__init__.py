@@ -22,8 +22,8 @@ from vmapguide._diagram import Diagram as Diagram
 from vmapguide._diagram import diagram as diagram
 from vmapguide._explain import Explanation as Explanation
 from vmapguide._explain import explain as explain
-from vmapguide._ipython import load_ipython_extension as load_ipython_extension
 from vmapguide._findings import findings as findings
+from vmapguide._ipython import load_ipython_extension as load_ipython_extension
 from vmapguide._listing import Listing as Listing
 from vmapguide._listing import listing as listing
 from vmapguide._measure.causes.evidence import Reason as Reason

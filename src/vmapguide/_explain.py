@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import importlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -25,8 +24,9 @@ from vmapguide._jaxpr import primitives, source_files, source_lines, to_data
 from vmapguide._jaxpr.pickled import without_jaxprs
 from vmapguide._measure import costs
 from vmapguide._rules.choose import beginnings, chosen
-from vmapguide._rules.find import RULES, find
+from vmapguide._rules.find import find
 from vmapguide._rules.subject import Argument, Subject
+from vmapguide._sarif import to_sarif
 from vmapguide._show import explanation
 from vmapguide._show.annotated_html import annotated_html
 from vmapguide._show.annotated_text import annotated_text
@@ -35,7 +35,6 @@ from vmapguide._show.explanation_summary import summary
 from vmapguide._show.explanation_text import explanation_text, findings_text
 from vmapguide._show.result import Shown
 from vmapguide._trace.annotated import annotated
-from vmapguide._show.sarif import sarif
 from vmapguide._trace.batched_names import value_names
 from vmapguide._trace.call import Call, TracedArguments, Vmap
 from vmapguide._trace.provenance import without_collector
@@ -443,10 +442,7 @@ class Explanation(Shown):
             >>> [result["ruleId"] for result in run["results"]]
             ['VG102']
         """
-        files = {finding.source.file for finding in self.findings if finding.source}
-        uris = {file: source_files.uri(file) for file in files}
-        version = importlib.import_module("vmapguide").__version__
-        return sarif(self.findings, RULES.values(), version, uris)
+        return to_sarif(self.findings)
 
     def _writers(self) -> dict[str, Callable[[], str]]:
         return super()._writers() | {".sarif": lambda: f"{json.dumps(self.to_sarif(), indent=2)}\n"}

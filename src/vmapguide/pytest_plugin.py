@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     pass
 
 
-_RECORDER = pytest.StashKey["Recorder"]()  # noqa: UP037 - it is imported for types alone.
+_RECORDER: pytest.StashKey[Recorder] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -106,7 +106,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 def _is_asked(config: pytest.Config) -> bool:
-    return config.getoption("--vmapguide") is not None or bool(config.getoption("--vmapguide-fail-on"))
+    return config.getoption("--vmapguide") is not None or bool(
+        config.getoption("--vmapguide-fail-on")
+    )
 
 
 def _codes(config: pytest.Config, option: str) -> tuple[str, ...]:

@@ -1,13 +1,30 @@
 """Each rule fires where it should, not at what looks alike, and not once its advice is taken."""
 
 import pytest
-from finding_cases import Case, arguments, control_flow, ignores, indexing, memory, one_by_one, randomness
+from finding_cases import (
+    Case,
+    arguments,
+    control_flow,
+    ignores,
+    indexing,
+    memory,
+    one_by_one,
+    randomness,
+)
 from places import DOCS
 
 from vmapguide._rules.find import RULES
 
 
-CASES = [*control_flow.CASES, *memory.CASES, *indexing.CASES, *one_by_one.CASES, *randomness.CASES, *arguments.CASES, *ignores.CASES]
+CASES = [
+    *control_flow.CASES,
+    *memory.CASES,
+    *indexing.CASES,
+    *one_by_one.CASES,
+    *randomness.CASES,
+    *arguments.CASES,
+    *ignores.CASES,
+]
 
 each = pytest.mark.parametrize("case", CASES, ids=[case.code for case in CASES])
 

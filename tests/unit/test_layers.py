@@ -19,8 +19,9 @@ LAYERS = {
     "_measure": {"_data", "_jaxpr", "_trace", "_advice"},
     "_rules": {"_data", "_jaxpr", "_trace", "_measure"},
     "_show": {"_data"},
-    "_explain": {"_data", "_jaxpr", "_trace", "_advice", "_measure", "_rules", "_show"},
+    "_explain": {"_data", "_jaxpr", "_trace", "_advice", "_measure", "_rules", "_sarif", "_show"},
     # It takes the other's result.
+    "_sarif": {"_data", "_jaxpr", "_rules", "_show"},
     "_findings": {"_data", "_advice", "_rules", "_explain"},
     "_diagram": {"_data", "_jaxpr", "_trace", "_advice", "_show"},
     "_listing": {"_data", "_jaxpr", "_trace", "_advice", "_show"},
@@ -30,7 +31,9 @@ LAYERS = {
     # It takes the other's result.
     "_cost": {"_data", "_jaxpr", "_trace", "_advice", "_measure", "_show", "_explain"},
     "_vmap": {"_jaxpr", "_trace", "_advice", "_explain"},
-    "_recording": {"_data", "_jaxpr", "_trace", "_explain", "_rules", "_show"},
+    "_recording": {"_data", "_jaxpr", "_trace", "_explain", "_rules", "_sarif", "_show"},
+    "_ipython": {"_recording"},
+    "pytest_plugin": {"_recording", "_rules"},
     "_cli": {
         "",
         "_data",

@@ -13,6 +13,7 @@ from vmapguide._jaxpr.source_pieces import line_of
 from vmapguide._recording.call_sites import Place
 from vmapguide._recording.recorder import Record
 from vmapguide._rules.compilation import find_calls
+from vmapguide._sarif import to_sarif
 from vmapguide._show.recording import CallView, recording_html, recording_text
 from vmapguide._show.result import Shown
 
@@ -79,6 +80,10 @@ class Recording(Shown):
                 for record, share in zip(self.records, shares, strict=True)
             ],
         }
+
+    def to_sarif(self) -> dict[str, object]:
+        """Return what was found in the SARIF format, version 2.1.0, ready for `json.dumps`."""
+        return to_sarif(self.findings)
 
     def _text(self, width: int, *, fold: bool) -> str:
         del fold
