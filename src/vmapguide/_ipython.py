@@ -18,8 +18,18 @@ class _AlreadyShownError(Exception):
 def load_ipython_extension(ipython: Any) -> None:
     """Give IPython the magic `%%explain`, which runs a cell and explains each `jax.vmap` in it.
 
+    In a notebook, say `%load_ext vmapguide` once, and then `%%explain` in the first line of a cell.
+
+    Args:
+        ipython: the IPython that runs the notebook.
+
     Example:
-        In a notebook, `%load_ext vmapguide` once. Then, in the first line of a cell, `%%explain`.
+        >>> import vmapguide
+        >>> class Shell:
+        ...     def register_magic_function(self, function, magic_kind, magic_name):
+        ...         print(magic_kind, magic_name)
+        >>> vmapguide.load_ipython_extension(Shell())
+        cell explain
     """
 
     def explain(line: str, cell: str) -> Any:

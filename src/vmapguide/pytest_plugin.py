@@ -12,7 +12,7 @@ import pytest
 
 
 if TYPE_CHECKING:
-    pass
+    from vmapguide._recording.recorder import Recorder
 
 
 _RECORDER: pytest.StashKey[Recorder] = pytest.StashKey()

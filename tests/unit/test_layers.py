@@ -35,8 +35,8 @@ LAYERS = {
     "_ipython": {"_recording"},
     "pytest_plugin": {"_recording", "_rules"},
     "_cli": {
-        "",
         "_data",
+        "_jaxpr",
         "_trace",
         "_advice",
         "_rules",

@@ -10,9 +10,9 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib import metadata
 from types import ModuleType
 
-from vmapguide import __version__
 from vmapguide._cli import check, compare, cost, diagram, explain, listing, run
 from vmapguide._cli.inputs import FunctionError, UsageError
 
@@ -82,7 +82,9 @@ def _parsed(argv: list[str]) -> tuple[str, argparse.Namespace]:
         epilog=f"{_commands()}\n{_EPILOGUE}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    whole.add_argument("--version", action="version", version=f"vmapguide {__version__}")
+    whole.add_argument(
+        "--version", action="version", version=f"vmapguide {metadata.version('vmapguide')}"
+    )
     whole.add_argument("command", choices=[*COMMANDS], help="what to do; each has its own --help")
     command = whole.parse_args(argv[:1]).command
     parser = argparse.ArgumentParser(

@@ -25,7 +25,6 @@ Work = Literal["arithmetic", "transcendental", "moves", "free", "rule", "inside"
 # What a primitive is to somebody who looks at a program.
 #
 # - `layout`: it only moves, adds or drops axes, or copies.
-# - `join`: it puts its operands side by side.
 # - `call`: it calls a function once. A listing may fold it away if the function is a library's.
 # - `loop`: it runs what is nested in it again and again.
 # - `callback`: it calls Python, for a result.
@@ -37,9 +36,7 @@ Work = Literal["arithmetic", "transcendental", "moves", "free", "rule", "inside"
 #   matrices around LAPACK (jaxlib/cpu/lapack_kernels.cc), and on a GPU for many sizes one around
 #   cuSOLVER (jaxlib/gpu/solver_kernels_ffi.cc). That `vmap` makes these no faster then, JAX's
 #   developers say in https://github.com/jax-ml/jax/issues/10180.
-Role = Literal[
-    "", "layout", "join", "call", "loop", "callback", "print", "random", "product", "kernel"
-]
+Role = Literal["", "layout", "call", "loop", "callback", "print", "random", "product", "kernel"]
 
 
 @dataclass(frozen=True)
@@ -109,12 +106,10 @@ _MOVES = Traits("moves")
 _FREE = Traits("free")
 _RULE = Traits("rule")
 _REDUCTION = Traits("rule", reduction=True)
-_PRODUCT = Traits("rule", role="product")
-_KERNEL = Traits("rule", role="kernel")
-_SHORT_KERNEL = Traits("rule", role="kernel", formula=3)
 _ALONE = Traits("rule", stands_alone=True)
 _PRODUCT = Traits("rule", role="product", stands_alone=True)
 _KERNEL = Traits("rule", role="kernel", stands_alone=True)
+_SHORT_KERNEL = Traits("rule", role="kernel", stands_alone=True, formula=3)
 _INSIDE = Traits("inside")
 _LESS = Traits("arithmetic", elementwise=True, smaller=0)
 _GREATER = Traits("arithmetic", elementwise=True, smaller=1)
@@ -184,7 +179,7 @@ PRIMITIVES: dict[str, Traits] = {
     "dynamic_slice": Traits("moves", reads_part=True, keeps_key="part"),
     "dynamic_update_slice": Traits("moves", written=1, stands_alone=True),
     "eig": _KERNEL,
-    "eigh": Traits("rule", role="kernel", formula=2),
+    "eigh": Traits("rule", role="kernel", stands_alone=True, formula=2),
     "empty": _FREE,
     "empty2": _UNKNOWN,
     "eq": _COMMUTATIVE,
@@ -257,10 +252,10 @@ PRIMITIVES: dict[str, Traits] = {
     "qr": _KERNEL,
     "ragged_all_to_all": _UNKNOWN,
     "ragged_dot_general": _PRODUCT,
-    "random_bits": Traits("rule", role="random", consumes_key=True),
+    "random_bits": Traits("rule", role="random", consumes_key=True, stands_alone=True),
     "random_clone": _MOVES,
     "random_fold_in": _RULE,
-    "random_gamma": Traits("unknown", role="random", consumes_key=True),
+    "random_gamma": Traits("unknown", role="random", consumes_key=True, stands_alone=True),
     "random_seed": _RULE,
     "random_split": Traits("rule", consumes_key=True),
     "random_unwrap": Traits("free", keeps_key="whole"),
@@ -284,7 +279,7 @@ PRIMITIVES: dict[str, Traits] = {
     "remat2": Traits("inside", body="jaxpr"),
     "reshape": Traits("free", role="layout", keeps_key="part"),
     "rev": _MOVES,
-    "rng_bit_generator": Traits("unknown", role="random", consumes_key=True),
+    "rng_bit_generator": Traits("unknown", role="random", consumes_key=True, stands_alone=True),
     "rng_uniform": _UNKNOWN,
     "round": _ARITHMETIC,
     "rsqrt": _TRANSCENDENTAL,
@@ -310,7 +305,7 @@ PRIMITIVES: dict[str, Traits] = {
     "sin": _TRANSCENDENTAL,
     "sinh": _TRANSCENDENTAL,
     "slice": Traits("moves", reads_part=True, keeps_key="part"),
-    "sort": Traits("rule", joins=True),
+    "sort": Traits("rule", joins=True, stands_alone=True),
     "split": Traits("moves", keeps_key="part"),
     "sqrt": _TRANSCENDENTAL,
     "square": _ARITHMETIC,

@@ -132,7 +132,7 @@ class _Copies:
             return
         elif name == "select_n":
             self.picked(eqn)
-        elif primitives.traits(name).role == "join":
+        elif (traits := primitives.traits(name)).joins and not traits.stands_alone:
             self.joined(eqn)
         else:
             self.changed(eqn)
