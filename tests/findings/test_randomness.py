@@ -186,8 +186,21 @@ class TestOneKey:
         groups = jnp.stack([X, X, X])
         inner_shares = jax.vmap(noisy, in_axes=(None, 0))
         assert codes(vmapguide.explain(inner_shares)(random.split(KEY, 3), groups)) == []
-        outer_shares = vmapguide.explain(jax.vmap(noisy), in_axes=(None, 0))
-        assert codes(outer_shares(KEYS, groups)) == ["VG501"]
+        outer_shares = vmapguide.explain(lambda x: jax.vmap(noisy, in_axes=(None, 0))(KEY, x))
+        assert codes(outer_shares(groups)) == ["VG501"]
+
+    def test_in_a_grid(self) -> None:
+        """Each setting with each of several keys: that is a grid, and meant."""
+        grid = jax.vmap(noisy, in_axes=(0, None))
+        assert codes(vmapguide.explain(grid, in_axes=(None, 0))(KEYS, X)) == []
+
+    def test_how_bad_it_is(self) -> None:
+        """Who passes a key with None has said that it is shared; who captures it has not."""
+        (passed,) = about_random(vmapguide.explain(noisy, in_axes=(None, 0))(KEY, X))
+        (captured,) = about_random(vmapguide.explain(lambda x: noisy(KEY, x))(X))
+        (made,) = about_random(vmapguide.explain(lambda x: noisy(random.key(0), x))(X))
+        severities = [finding.severity for finding in (passed, captured, made)]
+        assert severities == ["note", "warning", "warning"]
 
     def test_a_key_for_some(self) -> None:
         """Of two draws the one with the one key is named, also if both call one function."""

@@ -37,11 +37,13 @@ class _Value(NamedTuple):
 
     `is_common`: whether it is the same for all examples. `draws`: the common draws in it, as bits.
     `is_parameters`: whether draws are no news in it: they are parameters, or a library's own.
+    `is_passed`: whether it is made of an argument that `in_axes` says is not mapped.
     """
 
     is_common: bool
     draws: int = 0
     is_parameters: bool = False
+    is_passed: bool = False
 
 
 _OWN = _Value(is_common=False)
@@ -53,11 +55,12 @@ class Draws:
     """What was found.
 
     Attributes:
-        common: the steps whose draws are the same for all examples, and meet what is their own.
+        common: the steps whose draws are the same for all examples, and meet what is their own,
+            each with whether `in_axes` says so of the key.
         together: the steps that draw with keys of the rbg kind, one for each example.
     """
 
-    common: list[Step] = field(default_factory=list)
+    common: list[tuple[Step, bool]] = field(default_factory=list)
     together: list[Step] = field(default_factory=list)
 
 
@@ -65,13 +68,18 @@ def follow(subject: Subject) -> Draws:
     """Follow all random draws of the batched program."""
     flow = _Flow(subject)
     whole = opened(subject.batched)
-    results = flow.run(whole, [flow.outer(var) for var in whole.invars], None)
+    arguments = [flow.outer(var)._replace(is_passed=True) for var in whole.invars]
+    results = flow.run(whole, arguments, None)
     if all(result.is_common for result in results):
         # All that the function returns is the same for all examples, and `out_axes` copies it.
         for atom, result in zip(whole.outvars, results, strict=True):
             if subject.is_mapped(atom):
                 flow.met |= result.draws
-    found = [step for bit, step in enumerate(flow.sites) if flow.met >> bit & 1]
+    found = [
+        (step, id(step) not in flow.not_passed)
+        for bit, step in enumerate(flow.sites)
+        if flow.met >> bit & 1
+    ]
     return Draws(found, [*flow.together.values()])
 
 
@@ -83,6 +91,7 @@ class _Flow:
         self.sites: list[Step] = []
         self.bits: dict[int, int] = {}
         self.met = 0
+        self.not_passed: set[int] = set()
         self.together: dict[int, Step] = {}
         self.step_of = {id(eqn): step for step in subject.steps for eqn in step.batched}
         self.left = _TIMES * (len(self.step_of) + len(subject.boundary)) + 1000
@@ -130,7 +139,7 @@ class _Flow:
         traits = primitives.traits(name)
         if traits.body:
             body = opened(eqn.params[traits.body])
-            if len(body.invars) == len(inputs):
+            if (len(body.invars), len(body.outvars)) == (len(inputs), len(eqn.outvars)):
                 return self.run(body, inputs, site)
         match name:
             case "scan":
@@ -165,23 +174,32 @@ class _Flow:
         name = eqn.primitive.name
         is_mapped = any(map(self.subject.is_mapped, eqn.outvars))
         is_common = all(value.is_common for value in inputs) and bool(inputs or not is_mapped)
-        draws, is_parameters = 0, False
+        draws, is_parameters, is_passed = 0, False, False
         for value in inputs:
             draws |= value.draws
             is_parameters |= value.is_parameters
+            is_passed |= value.is_passed
         if name == "random_seed" and source_lines.is_library_key(eqn):
             is_parameters = True
         if name in _RANDOM and inputs[0].is_common and not self.is_together(eqn):
-            drawn = 0 if is_parameters or site is None else self.bit(site)
+            drawn = 0
+            if not is_parameters and site is not None and not self.is_in_grid(eqn):
+                drawn = self.bit(site, is_passed=inputs[0].is_passed)
             if not is_common:
                 self.met |= drawn
                 return _OWN
-            return _Value(is_common, draws | drawn, is_parameters)
+            return _Value(is_common, draws | drawn, is_parameters, is_passed)
         if is_common and (not is_mapped or not self.is_together_with_first(eqn)):
-            return _Value(is_common, draws, is_parameters)
+            return _Value(is_common, draws, is_parameters, is_passed)
         if draws:
             is_parameters |= self.meet(eqn, inputs, draws)
         return _Value(is_common=False, is_parameters=is_parameters)
+
+    def is_in_grid(self, eqn: jec.JaxprEqn) -> bool:
+        """Say whether a key is mapped along another axis: each example has the same set of keys."""
+        key: Any = eqn.invars[0]
+        shape = self.subject.shapes.get(key, ())
+        return any(isinstance(size, str) and self.subject.letter not in size for size in shape)
 
     def is_together_with_first(self, eqn: jec.JaxprEqn) -> bool:
         """Say whether an equation makes other draws for each example, even of one key."""
@@ -202,8 +220,10 @@ class _Flow:
             self.met |= 0 if is_parameters else draws
         return is_parameters
 
-    def bit(self, site: Step) -> int:
+    def bit(self, site: Step, *, is_passed: bool) -> int:
         """Return the bit of the draws of a step."""
+        if not is_passed:
+            self.not_passed.add(id(site))
         if id(site) not in self.bits:
             self.bits[id(site)] = 1 << len(self.sites)
             self.sites.append(site)
@@ -275,6 +295,7 @@ def _joined(one: _Value, other: _Value) -> _Value:
         is_common,
         one.draws | other.draws if is_common else 0,
         one.is_parameters or other.is_parameters,
+        one.is_passed and other.is_passed,
     )
 
 

@@ -155,10 +155,12 @@ class _Reader:
         """Read what an equation holds, and return the numbers of its results."""
         name = eqn.primitive.name
         body = primitives.traits(name).body
-        if body and len(opened(eqn.params[body]).invars) == len(inputs):
-            results, uses = self.run(opened(eqn.params[body]), inputs, site, seen.all())
-            seen.add(uses)
-            return results
+        if body:
+            inner = opened(eqn.params[body])
+            if (len(inner.invars), len(inner.outvars)) == (len(inputs), len(eqn.outvars)):
+                results, uses = self.run(inner, inputs, site, seen.all())
+                seen.add(uses)
+                return results
         if name == "scan":
             inner, (consts, _) = opened(eqn.params["jaxpr"]), scan_counts(eqn)
             self.loop(inner, inputs[:consts], site, seen)

@@ -25,8 +25,8 @@ FIRST_KEY = Rule(
     "VG502",
     "only the first key is used",
     "warning",
-    "`{code}` draws with keys of the rbg kind, one for each example, and vmap draws for the whole "
-    "batch with the first of them: the numbers are not those that a loop over the keys draws.",
+    "`{code}` draws with a generator that knows no batches: vmap draws for all examples with the "
+    "first key, and the numbers are not those that a loop over the keys draws.",
     "If each example must get what its own key gives, make the keys with "
     'jax.random.key(seed, impl="threefry2x32"), the default, or draw in jax.lax.map.',
 )
@@ -50,8 +50,9 @@ def find(subject: Subject) -> Iterator[Finding]:
     # A batch of one has nothing in common with anyone, and its first key is its only one.
     if subject.size > 1 and subject.shapes:
         draws = follow(subject)
-        for step in draws.common:
-            yield subject.found(ONE_KEY, step, size=subject.size)
+        for step, is_said in draws.common:
+            # Who passes a key with None has said that it is shared.
+            yield subject.found(ONE_KEY, step, is_severe=not is_said, size=subject.size)
         for step in draws.together:
             yield subject.found(FIRST_KEY, step)
     for step, before in used_again(subject):
