@@ -273,6 +273,13 @@ def test_library_functions_are_quiet() -> None:
     assert codes(vmapguide.explain(lambda k: jax.random.choice(k, 10, (4,)))(keys)) == []
 
 
+def test_one_example_is_no_matter() -> None:
+    """A batch of one has one place to read and to write."""
+    place = shape(1, dtype=jnp.int32)
+    assert codes(vmapguide.explain(lambda x, i: x[i])(shape(1, 4, 10**6), place)) == []
+    assert codes(vmapguide.explain(recurrence)(shape(1, 10**6), place)) == []
+
+
 def test_a_batch_of_which_nothing_is_mapped_is_clean() -> None:
     """With nothing but a size there is nothing that differs."""
     place = jnp.array(3)

@@ -74,14 +74,13 @@ _WRITES_IN_LOOP = dataclasses.replace(
 
 def find(subject: Subject) -> Iterator[Finding]:
     """Yield what is read and written at places that are not the same for all examples."""
-    counted: set[int] = set()
-    said: set[int] = set()
-    for loop in _loops(subject):
-        counted |= loop.counted()
-        for write in loop.writes():
-            if _is_much(subject, write):
-                said.add(id(write.equation))
-                yield _in_loop(subject, write)
+    if subject.size <= 1:
+        return
+    loops = [*_loops(subject)]
+    counted = {place for loop in loops for place in loop.counted()}
+    writes = [w for loop in loops for w in loop.writes() if _is_much(subject, w)]
+    yield from (_in_loop(subject, write) for write in writes)
+    said = {id(write.equation) for write in writes}
     tables: set[object] = set()
     for step in subject.steps:
         eqn = step.equation
