@@ -37,11 +37,13 @@ def test_what_is_read_is_what_is_counted() -> None:
 
 
 def test_library_code_reads_at_the_line_that_called_it() -> None:
-    """A slice inside a function of JAX's is found where the user calls the function."""
-    (finding,) = vmapguide.explain(lambda x, n: 2 * jnp.roll(x, n))(LINES, PLACES).findings
+    """A slice inside a function of JAX's is found where the user calls it, if it is a large one."""
+    turn = vmapguide.explain(lambda x, n: 2 * jnp.roll(x, n))
+    (finding,) = turn(shape(256, 4096), PLACES).findings
     assert finding.code == "VG301"
     assert finding.source is not None
     assert finding.source.expression == "jnp.roll(x, n)"
+    assert codes(turn(shape(256, 4095), PLACES)) == []
 
 
 def test_two_reads_in_a_line_are_one_finding() -> None:
@@ -197,49 +199,64 @@ def test_loops_in_which_an_update_is_one() -> None:
 # -- VG303 --------------------------------------------------------------------
 
 
-def play(board: jax.Array, moves: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Write a place of a board in each trip."""
-    return lax.scan(lambda b, move: (b.at[move].set(1), b.sum()), board, moves)
+def loss(table: jax.Array, words: jax.Array) -> jax.Array:
+    """Look up rows."""
+    return (table[words] ** 2).sum()
 
 
-def moves(batch: int) -> jax.ShapeDtypeStruct:
-    """Return moves for a batch of boards."""
-    return shape(batch, 50, dtype=jnp.int32)
+TABLE = shape(1000, 16)
+WORDS = shape(256, 5, dtype=jnp.int32)
 
 
-@pytest.mark.parametrize(
-    ("batch", "places", "dtype", "found"),
-    [
-        (256, 8, jnp.int32, ["VG303"]),
-        (256, 2, jnp.float32, ["VG303"]),
-        (256, 9, jnp.int32, []),
-        (255, 8, jnp.int32, []),
-        (256, 1, jnp.int32, []),
-        (256, 8, jnp.int8, []),
-    ],
-)
-def test_where_a_mask_is_cheaper(batch: int, places: int, dtype: type, found: list[str]) -> None:
-    """The axis is short, the numbers have 32 bits, and the batch is large."""
-    boards = shape(batch, places, dtype=dtype)
-    assert codes(vmapguide.explain(play)(boards, moves(batch))) == found
+def test_a_gradient_of_a_shared_table_is_one_for_each() -> None:
+    """One row or several, by brackets or by `take`: the tables are counted."""
+
+    def take(table: jax.Array, words: jax.Array) -> jax.Array:
+        return (jnp.take(table, words, axis=0) ** 2).sum()
+
+    for f, words, changed in (loss, PLACES, 16), (loss, WORDS, 80), (take, WORDS, 80):
+        (finding,) = vmapguide.explain(jax.grad(f), in_axes=(None, 0))(TABLE, words).findings
+        assert (finding.code, finding.severity) == ("VG303", "warning")
+        assert finding.bytes == 256 * 1000 * 16 * 4
+        assert (finding.facts["changed"], finding.facts["whole"]) == (changed, 16000)
 
 
-def test_outside_of_a_loop_a_scatter_is_as_cheap() -> None:
-    """There the whole array is copied, one way or the other."""
-    once = vmapguide.explain(lambda board, move: board.at[move].set(1))
-    assert codes(once(shape(1024, 8, dtype=jnp.int32), shape(1024, dtype=jnp.int32))) == []
+def test_two_lookups_in_a_line_make_two_tables() -> None:
+    """What is found twice in a line adds up."""
+    two = jax.grad(lambda table, i: (table[i] ** 2).sum() + (table[i + 1] ** 3).sum())
+    (finding,) = vmapguide.explain(two, in_axes=(None, 0))(TABLE, PLACES).findings
+    assert finding.bytes == 2 * 256 * 1000 * 16 * 4
 
 
-def test_rows_and_shared_moves_are_clean() -> None:
-    """A mask over rows is slower than a scatter, and a shared place makes no scatter."""
+def test_gradients_that_are_no_larger_than_they_must_be() -> None:
+    """Tables of the examples' own, shared rows, small tables, and the rows alone."""
+    gradient = jax.grad(loss)
+    own = vmapguide.explain(gradient)(shape(256, 1000, 16), WORDS)
+    shared = vmapguide.explain(gradient, in_axes=(None, None), axis_size=256)(
+        TABLE, shape(5, dtype=jnp.int32)
+    )
+    dense = vmapguide.explain(gradient, in_axes=(None, 0))(shape(79, 16), WORDS)
+    small = vmapguide.explain(gradient, in_axes=(None, 0))(shape(80, 2), PLACES)
+    forward = vmapguide.explain(loss, in_axes=(None, 0))(TABLE, WORDS)
+    for explanation in (own, shared, dense, small, forward):
+        assert "VG303" not in codes(explanation)
 
-    def play_rows(board: jax.Array, moves: jax.Array) -> Any:
-        return lax.fori_loop(0, 50, lambda k, b: b.at[moves[k]].set(b[0]), board)
 
-    boards = shape(1024, 8, 4)
-    assert codes(vmapguide.explain(play_rows)(boards, moves(1024))) == []
-    shared = vmapguide.explain(play, in_axes=(0, None))
-    assert codes(shared(shape(1024, 8, dtype=jnp.int32), shape(50, dtype=jnp.int32))) == []
+def test_the_gradient_of_the_sum_is_one_table() -> None:
+    """A batch inside of the gradient adds up, whoever is mapped over outside."""
+
+    def whole(table: jax.Array, words: jax.Array) -> jax.Array:
+        return jax.vmap(loss, in_axes=(None, 0))(table, words).sum()
+
+    per_step = vmapguide.explain(jax.grad(whole), in_axes=(None, 0))
+    (finding,) = per_step(TABLE, shape(32, 2, 5, dtype=jnp.int32)).findings
+    assert finding.bytes == 32 * 1000 * 16 * 4
+
+
+def test_zeros_of_a_users_own_are_another_matter() -> None:
+    """A vector that is zero but for one number is no gradient of a look-up."""
+    one_hot = vmapguide.explain(lambda i: jnp.zeros(1000).at[i].set(1.0))
+    assert codes(one_hot(PLACES)) == []
 
 
 # -- All of them ----------------------------------------------------------------
@@ -254,6 +271,13 @@ def test_library_functions_are_quiet() -> None:
     assert codes(vmapguide.explain(jnp.sort)(line)) == []
     assert codes(vmapguide.explain(jnp.linalg.inv)(shape(1024, 5, 5))) == []
     assert codes(vmapguide.explain(lambda k: jax.random.choice(k, 10, (4,)))(keys)) == []
+
+
+def test_one_example_is_no_matter() -> None:
+    """A batch of one has one place to read and to write."""
+    place = shape(1, dtype=jnp.int32)
+    assert codes(vmapguide.explain(lambda x, i: x[i])(shape(1, 4, 10**6), place)) == []
+    assert codes(vmapguide.explain(recurrence)(shape(1, 10**6), place)) == []
 
 
 def test_a_batch_of_which_nothing_is_mapped_is_clean() -> None:

@@ -15,7 +15,7 @@ import jax.extend.core as jec
 
 from vmapguide._data import Finding, Rule
 from vmapguide._jaxpr import primitives
-from vmapguide._rules.subject import Subject, in_bytes, inner_jaxpr, rank, size
+from vmapguide._rules.subject import Subject, in_bytes, inner_jaxpr, size
 from vmapguide._trace.steps import Step
 
 
@@ -37,16 +37,17 @@ BECOMES_SCATTER = Rule(
     "If all examples can write at one place, pass it with None in in_axes: the batch takes one "
     "update. If they cannot, and write much of the array, try a mask: jnp.where(is_there, new, x).",
 )
-MASK_IS_CHEAPER = Rule(
+TABLE_FOR_EACH = Rule(
     "VG303",
-    "short axis",
-    "note",
-    "`{code}` writes one of {whole} numbers for each example, in a loop. A scatter takes the "
-    "examples one after the other; a mask over so short an axis takes many at once.",
-    "Write with a mask: jnp.where(jnp.arange({whole}) == i, new, x).",
+    "table for each example",
+    "warning",
+    "`{code}` has a gradient that is a table for each example, {bytes} in all. In each of them "
+    "all but {changed:,} of {whole:,} numbers are zero.",
+    "Look up first, and take the gradient with regard to the rows. If you want the sum over the "
+    "examples, take the gradient of the sum: that is one table.",
 )
 
-RULES = (BECOMES_GATHER, BECOMES_SCATTER, MASK_IS_CHEAPER)
+RULES = (BECOMES_GATHER, BECOMES_SCATTER, TABLE_FOR_EACH)
 
 # -- Rules that say it in other words --
 
@@ -70,38 +71,28 @@ _WRITES_IN_LOOP = dataclasses.replace(
     remedy=f"{_SAME_TRIPS}x.at[i].set(jnp.where(is_on, new, x[i])).",
 )
 
-# Where a mask was measured to be faster than a scatter in a loop on a CPU (JAX 0.10.2), 1.5 to 10
-# times: an axis of so many numbers of 32 bits at most, in a batch of so many examples at least.
-# From 9 numbers on the scatter is the faster one.
-_SHORT = 8
-_WORD = 4
-_LARGE_BATCH = 256
-
-_LOOPS = primitives.with_role("loop")
-
 
 def find(subject: Subject) -> Iterator[Finding]:
     """Yield what is read and written at places that are not the same for all examples."""
-    counted: set[int] = set()
-    said: set[int] = set()
-    for loop in _loops(subject):
-        counted |= loop.counted()
-        for write in loop.writes():
-            if _is_much(subject, write):
-                said.add(id(write.equation))
-                yield _in_loop(subject, write)
-    short: list[Step] = []
+    if subject.size <= 1:
+        return
+    loops = [*_loops(subject)]
+    counted = {place for loop in loops for place in loop.counted()}
+    writes = [w for loop in loops for w in loop.writes() if _is_much(subject, w)]
+    yield from (_in_loop(subject, write) for write in writes)
+    said = {id(write.equation) for write in writes}
+    tables: set[object] = set()
     for step in subject.steps:
         eqn = step.equation
-        if eqn.primitive.name == "dynamic_slice":
+        if primitives.traits(eqn.primitive.name).reads_part:
+            if _is_shared_table(subject, step):
+                tables.add(_table(step, eqn.invars[0]))
             yield from _read(subject, step, is_counted=id(eqn) in counted)
-        elif _places(eqn) == 1 and id(eqn) not in said:
-            if _is_short(subject, step):
-                short.append(step)
-            else:
+        elif _places(eqn):
+            if _table(step, eqn.invars[0]) in tables:
+                yield from _table_for_each(subject, step)
+            if id(eqn) not in said:
                 yield from _write(subject, step)
-    if short:
-        yield from _in_loops(subject, short)
 
 
 # -- One place for each example ----------------------------------------------
@@ -112,6 +103,8 @@ def _read(subject: Subject, step: Step, *, is_counted: bool) -> Iterator[Finding
 
     A table that all examples share is meant to be looked up in, other than at a counter.
     """
+    if step.equation.primitive.name != "dynamic_slice":
+        return  # It was a gather before.
     read = sum(
         in_bytes(eqn.outvars[0])
         for eqn in step.batched
@@ -119,15 +112,23 @@ def _read(subject: Subject, step: Step, *, is_counted: bool) -> Iterator[Finding
         and subject.is_mapped(eqn.invars[1])
         and (is_counted or _is_own(subject, eqn.invars[0]))
     )
-    if read >= subject.limits.bytes:
+    if read >= _least(subject, step):
         rule = _READS_AT_COUNTER if is_counted else BECOMES_GATHER
         yield subject.found(rule, step, bytes_=read)
 
 
 def _write(subject: Subject, step: Step) -> Iterator[Finding]:
+    """Yield whether an update writes at a place of each example's own."""
+    if _places(step.equation) != 1:
+        return  # It was a scatter before, of several places.
     written = sum(in_bytes(eqn.invars[2]) for eqn in _scatters(subject, step))
-    if written >= subject.limits.bytes:
+    if written >= _least(subject, step):
         yield subject.found(BECOMES_SCATTER, step, bytes_=written)
+
+
+def _least(subject: Subject, step: Step) -> float:
+    """Return from how many bytes on it is worth a line. A library's lines are not the user's."""
+    return subject.limits.bytes * (1 if step.in_user_code else subject.limits.factor)
 
 
 def _scatters(subject: Subject, step: Step) -> Iterator[jec.JaxprEqn]:
@@ -144,7 +145,7 @@ def _scatters(subject: Subject, step: Step) -> Iterator[jec.JaxprEqn]:
 
 
 def _places(eqn: jec.JaxprEqn) -> int:
-    """Return at how many places an equation writes. Of several it makes a scatter by itself."""
+    """Return at how many places an equation writes."""
     name = eqn.primitive.name
     if name == "dynamic_update_slice":
         return 1
@@ -159,35 +160,47 @@ def _is_own(subject: Subject, atom: Any) -> bool:
     return subject.is_mapped(atom) and (maker is None or not subject.is_copy(maker))
 
 
-# -- Short axes ---------------------------------------------------------------
+# -- Tables that all examples share -------------------------------------------
 
 
-def _is_short(subject: Subject, step: Step) -> bool:
-    """Say whether a step writes one number along an axis on which a mask is faster."""
-    written = primitives.traits(step.equation.primitive.name).written
-    array = step.equation.invars[0]
-    return (
-        written is not None
-        and subject.size >= _LARGE_BATCH
-        and rank(array) == 1
-        and 1 < size(array) <= _SHORT
-        and in_bytes(array) == _WORD * size(array)
-        and size(step.equation.invars[written]) == 1
-        and any(True for _ in _scatters(subject, step))
+def _is_shared_table(subject: Subject, step: Step) -> bool:
+    """Say whether each example looks something up in what all of them share."""
+    return any(
+        eqn.primitive.name == "gather"
+        and not subject.is_mapped(eqn.invars[0])
+        and subject.is_mapped(eqn.invars[1])
+        for eqn in step.batched
     )
 
 
-def _in_loops(subject: Subject, short: list[Step]) -> Iterator[Finding]:
-    """Yield those that are in a loop: only there does the scatter do without a copy of its own."""
-    inside = {
-        id(inner.equation)
-        for step in subject.steps
-        if step.equation.primitive.name in _LOOPS
-        for inner in subject.inside(step.equation)
-    }
-    for step in short:
-        if id(step.equation) in inside:
-            yield subject.found(MASK_IS_CHEAPER, step, whole=size(step.equation.invars[0]))
+def _table(step: Step, atom: Any) -> object:
+    """Return what a look-up in a table and its gradient have in common: their line and a type."""
+    source = step.source
+    return source and (source.file, source.line), atom.aval.shape, atom.aval.dtype
+
+
+def _table_for_each(subject: Subject, step: Step) -> Iterator[Finding]:
+    """Yield whether a gradient writes few numbers into a table of zeros, for each example."""
+    for eqn in step.batched:
+        if not eqn.primitive.name.startswith("scatter") or not _is_zero(subject, eqn.invars[0]):
+            continue
+        made, whole = in_bytes(eqn.outvars[0]), size(step.equation.outvars[0])
+        written = primitives.traits(step.equation.primitive.name).written
+        changed = size(step.equation.invars[written or 0])
+        is_part = whole >= subject.limits.factor * changed
+        if is_part and subject.is_mapped(eqn.outvars[0]) and made >= subject.limits.bytes:
+            yield subject.found(TABLE_FOR_EACH, step, bytes_=made, changed=changed, whole=whole)
+            return
+
+
+def _is_zero(subject: Subject, atom: Any) -> bool:
+    """Say whether all numbers of a value are a zero that is written into the program."""
+    while not isinstance(atom, jec.Literal):
+        maker = subject.makers.get(atom)
+        if maker is None or maker.primitive.name != "broadcast_in_dim":
+            return False
+        atom = maker.invars[0]
+    return not atom.val
 
 
 # -- Loops that each example leaves by itself ---------------------------------

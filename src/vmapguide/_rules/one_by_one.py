@@ -36,8 +36,8 @@ SMALL_MATRICES = Rule(
     "VG403",
     "library call for small matrices",
     "note",
-    "`{code}` calls LAPACK for each of {count:,} matrices of {rows}x{rows}, one after the other. "
-    "With matrices so small, the calls take longer than the arithmetic.",
+    "`{code}` calls LAPACK for each of {count:,} matrices of {rows}x{rows}. With matrices so "
+    "small, the calls take longer than the arithmetic in them.",
     "Write out the formula for {rows}x{rows} matrices: it is elementwise arithmetic, which takes "
     "many examples at once.",
 )
