@@ -440,6 +440,12 @@ def test_an_argument_that_is_returned_in_another_order() -> None:
     assert codes(vmapguide.explain(lambda x: x, in_axes=1)(of(64, 2048))) == set()
 
 
+def test_a_number_among_the_results() -> None:
+    """What is written in the program is returned beside what is transposed."""
+    explanation = vmapguide.explain(lambda x: (jnp.sin(x), 1.0), in_axes=1, out_axes=(0, None))
+    assert codes(explanation(of(64, 2048))) == {"VG204"}
+
+
 def test_small_arguments_are_passed_over() -> None:
     """Less than the limit is not worth another order."""
     assert codes(vmapguide.explain(rnn, in_axes=(None, 0, 0))(A, X, of(32, 4, 64))) == set()

@@ -79,7 +79,11 @@ def moved_arguments(subject: Subject) -> Iterator[Moved]:
 def moved_results(subject: Subject) -> Iterator[Moved]:
     """Yield the results that `vmap` transposes for `out_axes`."""
     jaxpr = opened(subject.batched)
-    numbers = {var: number for number, var in enumerate(jaxpr.outvars)}
+    numbers = {
+        atom: number
+        for number, atom in enumerate(jaxpr.outvars)
+        if not isinstance(atom, jec.Literal)
+    }
     orders = _Orders(subject)
     for eqn in subject.boundary:
         result = eqn.outvars[0]
