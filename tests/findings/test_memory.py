@@ -93,6 +93,7 @@ def test_a_shared_part_of_an_array_that_is_multiplied() -> None:
     assert finding.source is not None
     assert finding.source.expression == "jnp.concatenate([context, x])"
     assert "`context`" in finding.message
+    assert codes(vmapguide.explain(f, in_axes=(None, None, 0))(*types)) == {"VG201"}
 
     def parts(w: jax.Array, context: jax.Array, x: jax.Array) -> Any:
         return w[:, :4096] @ jnp.tanh(context) + w[:, 4096:] @ jnp.tanh(x)
@@ -238,6 +239,43 @@ def test_small_copies_are_passed_over(size: int) -> None:
     types = A, of(size, 64), of(size, dtype=bool)
     explanation = vmapguide.explain(multiplies_in_a_branch, in_axes=SHARED)(*types)
     assert codes(explanation) == ({"VG203"} if size == 16 else set())
+
+
+def test_two_products_of_a_line() -> None:
+    """One finding names both matrices, and what their copies take together."""
+
+    def f(a: jax.Array, b: jax.Array, x: jax.Array, p: jax.Array) -> Any:
+        return lax.cond(p, lambda x: a @ x + b @ x, lambda x: x, x)
+
+    types = A, of(64, 64), X, P
+    (finding,) = findings(vmapguide.explain(f, in_axes=(None, None, 0, 0))(*types), "VG203")
+    assert "a copy of `a` and `b`" in finding.message
+    assert finding.bytes == 2 * 32 * 64 * 64 * 4
+
+
+def test_a_helper_that_is_called_with_and_without_copies() -> None:
+    """It is in one of its calls that the matrix is copied, and that is enough."""
+    helper = jax.jit(lambda a, x: a @ x)
+
+    def f(a: jax.Array, x: jax.Array, p: jax.Array) -> Any:
+        return helper(a, x) + lax.cond(p, lambda x: helper(a, x), lambda x: x, x)
+
+    def g(a: jax.Array, x: jax.Array) -> Any:
+        return helper(a, x) + helper(a, 2 * x)
+
+    assert codes(vmapguide.explain(f, in_axes=SHARED)(A, X, P)) == {"VG203"}
+    assert codes(vmapguide.explain(g, in_axes=(None, 0))(A, X)) == set()
+
+
+def test_a_product_in_a_library() -> None:
+    """The line is the user's that called the library."""
+
+    def f(a: jax.Array, x: jax.Array, p: jax.Array) -> Any:
+        return lax.cond(p, lambda x: jnp.einsum("ij,j->i", a, x), lambda x: x, x)
+
+    (finding,) = findings(vmapguide.explain(f, in_axes=SHARED)(A, X, P), "VG203")
+    assert finding.source is not None
+    assert finding.source.expression == 'jnp.einsum("ij,j->i", a, x)'
 
 
 def test_a_shared_predicate_copies_nothing() -> None:
@@ -397,6 +435,17 @@ def test_an_argument_that_something_else_reads_as_it_is() -> None:
     assert codes(vmapguide.explain(f, in_axes=(None, 0, 0))(*types)) == set()
 
 
+def test_an_argument_that_is_returned_in_another_order() -> None:
+    """No operation needs it so, but the call says it."""
+    assert codes(vmapguide.explain(lambda x: x, in_axes=1)(of(64, 2048))) == set()
+
+
+def test_a_number_among_the_results() -> None:
+    """What is written in the program is returned beside what is transposed."""
+    explanation = vmapguide.explain(lambda x: (jnp.sin(x), 1.0), in_axes=1, out_axes=(0, None))
+    assert codes(explanation(of(64, 2048))) == {"VG204"}
+
+
 def test_small_arguments_are_passed_over() -> None:
     """Less than the limit is not worth another order."""
     assert codes(vmapguide.explain(rnn, in_axes=(None, 0, 0))(A, X, of(32, 4, 64))) == set()
@@ -426,6 +475,25 @@ def test_two_shared_results_of_a_line() -> None:
     (finding,) = findings(vmapguide.explain(f, in_axes=(None, 0))(A, X), "VG205")
     assert finding.message.startswith("Results 1 and 3 of 3 are the same")
     assert finding.bytes == 2 * 32 * 64 * 64 * 4
+
+
+def test_many_shared_results() -> None:
+    """More than a few are counted."""
+
+    def f(a: jax.Array, x: jax.Array) -> Any:
+        return jnp.sin(a), jnp.cos(a), jnp.tan(a), jnp.exp(a), x
+
+    (finding,) = findings(vmapguide.explain(f, in_axes=(None, 0))(A, X), "VG205")
+    assert finding.message.startswith("4 of 5 results are the same")
+
+
+def test_what_each_example_begins_with() -> None:
+    """Zeros, as of an optimizer, are returned to become each example's own."""
+
+    def f(x: jax.Array) -> Any:
+        return x, jnp.zeros((64, 64)), jnp.arange(4096.0)
+
+    assert codes(vmapguide.explain(f)(X)) == set()
 
 
 def test_shared_results_that_are_small_or_of_one_example() -> None:

@@ -25,7 +25,8 @@ PARAMETERS_MAPPED = Rule(
     "parameters are mapped",
     "note",
     "`{name}` is named like parameters that all examples share, but is mapped: each example gets "
-    "one row. All its axes have the batch size, {size}, so that no error tells if that is wrong.",
+    "one slice of it. All its axes have the batch size, {size}, so that no error tells if that is "
+    "wrong.",
     "If all examples share it, put None in its place in in_axes. If each has its own, write "
     "in_axes with an entry for each argument.",
 )

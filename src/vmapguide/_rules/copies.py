@@ -15,7 +15,7 @@ import jax.extend.core as jec
 
 from vmapguide._jaxpr import primitives
 from vmapguide._jaxpr.compat import opened
-from vmapguide._rules.flow import entering, leaving
+from vmapguide._rules.flow import entering, is_apart, leaving
 from vmapguide._rules.subject import Subject, in_bytes, rank, size
 from vmapguide._trace.steps import Step
 
@@ -87,7 +87,7 @@ class _Copies:
             for inner, operands in entering(eqn):
                 self.note(zip(inner.invars, operands, strict=True))
                 yield from self.visit(inner)
-            if primitives.traits(eqn.primitive.name).stands_alone:
+            if is_apart(eqn):
                 yield from self.uses(eqn)
             self.results(eqn)
 
@@ -105,7 +105,7 @@ class _Copies:
     def uses(self, eqn: jec.JaxprEqn) -> Iterator[Use]:
         """Yield the operands of an equation that are copies."""
         step = self.subject.step_behind.get(id(eqn))
-        if step is None or not (self.whole or self.parts):
+        if step is None or step.kind == "unknown" or not (self.whole or self.parts):
             return
         limit = self.subject.limits.factor
         for place, atom in enumerate(eqn.invars):
@@ -139,7 +139,7 @@ class _Copies:
 
     def is_made(self, eqn: jec.JaxprEqn) -> bool:
         """Say whether a shared value is made of numbers in the program, or of a single one."""
-        if primitives.traits(eqn.primitive.name).stands_alone:
+        if is_apart(eqn):
             return False
         if eqn.primitive.name == "broadcast_in_dim" and rank(eqn.invars[0]) == 0:
             return True
@@ -148,7 +148,7 @@ class _Copies:
     def copied(self, eqn: jec.JaxprEqn) -> None:
         """Note a new copy, if it is a large one of what is in memory."""
         step = self.subject.step_behind.get(id(eqn))
-        if step is None or eqn.primitive.name != "broadcast_in_dim":
+        if step is None or step.kind == "unknown" or eqn.primitive.name != "broadcast_in_dim":
             return
         (shared,) = eqn.invars[:1]
         if isinstance(shared, jec.Literal) or shared in self.made:

@@ -1,4 +1,7 @@
-"""Follow values of the batched program into what is nested in an equation, and out of it."""
+"""Follow values of the batched program into what is nested in an equation, and out of it.
+
+`is_apart` says where XLA, which fuses operations, needs them in memory.
+"""
 
 from __future__ import annotations
 
@@ -55,6 +58,18 @@ def leaving(eqn: jec.JaxprEqn) -> Sequence[Any]:
 def of_last_trip(eqn: jec.JaxprEqn) -> Sequence[Any]:
     """Return what the results of a loop are made of inside of it; nothing if it is no loop."""
     return _results(eqn) if eqn.primitive.name in _LOOPS else ()
+
+
+def is_apart(eqn: jec.JaxprEqn) -> bool:
+    """Say whether XLA computes an operation apart from what is around it."""
+    if not primitives.traits(eqn.primitive.name).stands_alone:
+        return False
+    if eqn.primitive.name != "dot_general":
+        return True
+    # Where nothing is added up, it is a multiplication.
+    (contracted, _), _ = eqn.params["dimension_numbers"]
+    shape = eqn.invars[0].aval.shape  # type: ignore[attr-defined]
+    return any(shape[d] != 1 for d in contracted)
 
 
 def _results(eqn: jec.JaxprEqn) -> Sequence[Any]:

@@ -15,7 +15,7 @@ import jax.extend.core as jec
 from vmapguide._jaxpr import primitives
 from vmapguide._jaxpr.compat import opened
 from vmapguide._jaxpr.walk import walk
-from vmapguide._rules.flow import entering, leaving, of_last_trip
+from vmapguide._rules.flow import entering, is_apart, leaving, of_last_trip
 from vmapguide._rules.subject import Subject, in_bytes, size
 from vmapguide._trace.steps import Step
 
@@ -55,18 +55,6 @@ def _held(subject: Subject) -> set[Any]:
     return held
 
 
-def is_apart(eqn: jec.JaxprEqn) -> bool:
-    """Say whether XLA computes an operation apart from what is around it."""
-    if not primitives.traits(eqn.primitive.name).stands_alone:
-        return False
-    if eqn.primitive.name != "dot_general":
-        return True
-    # Where nothing is added up, it is a multiplication.
-    (contracted, _), _ = eqn.params["dimension_numbers"]
-    shape = eqn.invars[0].aval.shape  # type: ignore[attr-defined]
-    return any(shape[d] != 1 for d in contracted)
-
-
 class _Search:
     """One pass through the batched program, in its order."""
 
@@ -99,33 +87,30 @@ class _Search:
         inside = leaving(eqn) or of_last_trip(eqn) or (None,) * len(eqn.outvars)
         for var, atom in zip(eqn.outvars, inside, strict=True):
             told = max(before, self.told_of(atom))
-            # A loop may stack any number of copies.
-            is_stack = self.is_copy(atom)
+            # A loop may stack any number of copies, and what is joined to one may be small.
+            is_stack = self.is_copy(atom) or self.is_joined_to_copies(eqn)
             if told >= size(var) or is_stack:
                 self.note(var, max(told, size(var)), is_copy=of_copies or is_stack)
             elif in_bytes(var) >= self.floor and self.subject.is_mapped(var):
                 yield from self.large(eqn, var)
+
+    def is_joined_to_copies(self, eqn: jec.JaxprEqn) -> bool:
+        """Say whether most of a result is copies that were put side by side with something."""
+        if primitives.traits(eqn.primitive.name).role != "join":
+            return False
+        copies = sum(size(atom) for atom in eqn.invars if self.is_copy(atom))
+        return 2 * copies >= size(eqn.outvars[0])
 
     def large(self, eqn: jec.JaxprEqn, var: Any) -> Iterator[Intermediate]:
         """Yield a large value if it is in memory, and not a copy that other rules speak of."""
         step = self.subject.step_behind.get(id(eqn))
         is_loops = step is not None and step.equation.primitive.name in _LOOPS
         if self.subject.is_copy(eqn):
-            shared = eqn.invars[0] if eqn.invars else None
-            if is_loops or not self.is_filled(shared):
+            if is_loops or not all(map(self.subject.is_filled, eqn.invars)):
                 self.note(var, size(var), is_copy=True)
         elif var in self.held and step is not None and step.kind != "unknown":
             self.note(var, size(var), is_copy=False)
             yield Intermediate(step, in_bytes(var), in_bytes(var) / max(self.given, 1))
-
-    def is_filled(self, atom: Any) -> bool:
-        """Say whether a value is one number again and again."""
-        if atom is None or isinstance(atom, jec.Literal):
-            return True
-        maker = self.subject.makers.get(atom)
-        return maker is not None and (
-            maker.primitive.name == "broadcast_in_dim" and size(maker.invars[0]) == 1
-        )
 
     def note(self, var: Any, told: int, *, is_copy: bool) -> None:
         """Note that a value is made from a large one of some size, which is a copy or not."""

@@ -188,7 +188,7 @@ def _called(subject: Subject, uses: Sequence[Use]) -> str:
 
 def _named(subject: Subject, shared: Any) -> str:
     """Return what a sentence calls a shared value: an argument's name, or its type."""
-    name = None if isinstance(shared, jec.Literal) else subject.names.get(shared)
+    name = subject.names.get(shared)
     return f"a shared `{type_text(shared.aval)}`" if name is None else f"`{name}`"
 
 
@@ -228,9 +228,11 @@ def _copied_results(subject: Subject) -> Iterator[Finding]:
         eqn = None if isinstance(result, jec.Literal) else made.get(result)
         if eqn is None or subject.size <= 1 or in_bytes(result) < subject.limits.bytes:
             continue
-        shared = eqn.invars[0]
-        maker = None if isinstance(shared, jec.Literal) else subject.makers.get(shared)
-        step = subject.step_behind.get(id(maker))
+        (shared,) = eqn.invars
+        # What is filled is what each example begins with, and is to become its own.
+        if subject.is_filled(shared) or not isinstance(shared, jec.Var):
+            continue
+        step = subject.step_behind.get(id(subject.makers.get(shared)))
         found.append((step, (step, number, eqn)))
     for group in _by_line(found):
         (step, _, eqn), numbers = group[0], [number for _, number, _ in group]

@@ -24,6 +24,9 @@ from vmapguide._trace.steps import Step
 # A piece of code is named with no more characters than this.
 _LONG = 44
 
+# More results than this are counted, and not listed.
+_MANY = 3
+
 
 @dataclass(frozen=True)
 class Argument:
@@ -111,6 +114,8 @@ class Subject:
         results = len(opened(self.batched).outvars)
         if results == 1:
             return "the result"
+        if len(numbers) > _MANY:
+            return f"{len(numbers)} of {results} results"
         which = listed([str(number + 1) for number in numbers])
         return f"{'result' if len(numbers) == 1 else 'results'} {which} of {results}"
 
@@ -118,6 +123,15 @@ class Subject:
     def step_of(self) -> Mapping[int, Step]:
         """The step of each per-example equation, by its `id`."""
         return {id(step.equation): step for step in self.steps}
+
+    def is_filled(self, atom: Any) -> bool:
+        """Say whether a shared value is one number again and again, or counts up."""
+        if isinstance(atom, jec.Literal):
+            return True
+        maker = self.makers.get(atom)
+        if maker is None or maker.primitive.name == "iota":
+            return maker is not None
+        return maker.primitive.name == "broadcast_in_dim" and size(maker.invars[0]) == 1
 
     @functools.cached_property
     def step_behind(self) -> Mapping[int, Step]:

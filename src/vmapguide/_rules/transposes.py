@@ -31,7 +31,7 @@ class Moved(NamedTuple):
 
     Attributes:
         number: which argument or result it is, counted from 0.
-        step: the step that needs it so, or leaves it so; None if that is not known.
+        step: the step that needs it so, or leaves it so.
         before: where the batch axis was.
         after: where it is then.
         bytes: how large it is.
@@ -39,7 +39,7 @@ class Moved(NamedTuple):
     """
 
     number: int
-    step: Step | None
+    step: Step
     before: int
     after: int
     bytes: int
@@ -79,8 +79,11 @@ def moved_arguments(subject: Subject) -> Iterator[Moved]:
 def moved_results(subject: Subject) -> Iterator[Moved]:
     """Yield the results that `vmap` transposes for `out_axes`."""
     jaxpr = opened(subject.batched)
-    results = enumerate(jaxpr.outvars)
-    numbers = {atom: number for number, atom in results if not isinstance(atom, jec.Literal)}
+    numbers = {
+        atom: number
+        for number, atom in enumerate(jaxpr.outvars)
+        if not isinstance(atom, jec.Literal)
+    }
     orders = _Orders(subject)
     for eqn in subject.boundary:
         result = eqn.outvars[0]
@@ -90,7 +93,9 @@ def moved_results(subject: Subject) -> Iterator[Moved]:
             (atom,) = eqn.invars
             maker = None if isinstance(atom, jec.Literal) else subject.makers.get(atom)
             step = subject.step_behind.get(id(maker))
-            yield Moved(numbers[result], step, *move, in_bytes(result), orders.of(atom))
+            # An argument that is returned as it is comes from no step: that is what was asked for.
+            if step is not None:
+                yield Moved(numbers[result], step, *move, in_bytes(result), orders.of(atom))
 
 
 def there_and_back(subject: Subject) -> list[tuple[Moved, Moved]]:
