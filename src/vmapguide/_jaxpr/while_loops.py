@@ -14,7 +14,13 @@ import jax.numpy as jnp
 
 from vmapguide._jaxpr import primitives
 from vmapguide._jaxpr.compat import AnyJaxpr, opened
-from vmapguide._jaxpr.walk import inlined
+from vmapguide._jaxpr.walk import inlined, nested
+
+
+# What reads or writes at a place that may be an operand.
+READ_OR_WRITE = frozenset(
+    name for name, row in primitives.PRIMITIVES.items() if row.reads_part or row.written is not None
+)
 
 
 def is_sure_to_end(eqn: jec.JaxprEqn) -> bool:
@@ -74,16 +80,16 @@ class _While:
 
     def __init__(self, eqn: jec.JaxprEqn) -> None:
         self.test = _without_calls(eqn.params["cond_jaxpr"])
-        body = _without_calls(eqn.params["body_jaxpr"])
+        self.body = opened(eqn.params["body_jaxpr"])
         self.makers = {v: inner for inner in self.test.eqns for v in inner.outvars}
-        self.made_in_trip = {v: inner for inner in body.eqns for v in inner.outvars}
-        consts, carry = _split(self.test.invars, eqn.params["cond_nconsts"])
-        self.place = {var: k for k, var in enumerate(carry)}
-        self.starts = body.invars[eqn.params["body_nconsts"] :]
-        self.results = body.outvars
+        tests = eqn.params["cond_nconsts"]
+        self.place = {var: k for k, var in enumerate(self.test.invars[tests:])}
+        self.starts = self.body.invars[eqn.params["body_nconsts"] :]
         # What is the same in every trip.
-        self.stays: set[Any] = {*self.test.constvars, *consts}
-        self.stays |= {var for var, k in self.place.items() if self.results[k] is self.starts[k]}
+        self.stays: set[Any] = {*self.test.constvars, *self.test.invars[:tests]}
+        for var, k in self.place.items():
+            if self.body.outvars[k] is self.starts[k]:
+                self.stays.add(var)
         for inner in self.test.eqns:
             if all(map(self.is_fixed, inner.invars)):
                 self.stays.update(inner.outvars)
@@ -114,27 +120,20 @@ class _While:
         if maker is None or smaller is None:
             return False
         low, high = maker.invars[smaller], maker.invars[1 - smaller]
-        return (self.is_fixed(high) and self.is_counted(low, "add")) or (
-            self.is_fixed(low) and self.is_counted(high, "sub")
+        return (self.is_fixed(high) and self.is_counted(low, up=True)) or (
+            self.is_fixed(low) and self.is_counted(high, up=False)
         )
 
-    def is_counted(self, atom: Any, operation: str) -> bool:
+    def is_counted(self, atom: Any, *, up: bool) -> bool:
         """Say whether each trip adds to a whole number, or subtracts from it."""
         place = self.place.get(self.source(atom))
         if place is None:
             return False
-        start, result = self.starts[place], self.results[place]
-        maker = None if isinstance(result, jec.Literal) else self.made_in_trip.get(result)
-        if maker is None or maker.primitive.name not in ("add", "sub"):
+        aval: Any = self.starts[place].aval
+        if not jnp.issubdtype(aval.dtype, jnp.integer):
             return False
-        first, second = maker.invars
-        if maker.primitive.name == "add" and second is start:
-            first, second = second, first
-        if first is not start or not isinstance(second, jec.Literal):
-            return False
-        if not jnp.issubdtype(start.aval.dtype, jnp.integer):  # type: ignore[attr-defined]
-            return False
-        return bool(second.val > 0 if maker.primitive.name == operation else second.val < 0)
+        added = _added(self.body, self.body.outvars[place], self.starts[place])
+        return added > 0 if up else added < 0
 
     def maker(self, atom: Any) -> jec.JaxprEqn | None:
         """Return the equation of the condition that makes a value."""
@@ -145,6 +144,26 @@ class _While:
         while (maker := self.maker(atom)) and maker.primitive.name == "convert_element_type":
             atom = maker.invars[0]
         return atom
+
+
+def _added(jaxpr: jec.Jaxpr, result: Any, start: Any) -> int:
+    """Return what a program adds to a value, if a result of it is that; else 0."""
+    maker = next((eqn for eqn in jaxpr.eqns if result in eqn.outvars), None)
+    if maker is None or not any(atom is start for atom in maker.invars):
+        return 0
+    name = maker.primitive.name
+    if primitives.traits(name).body and len(held := nested(maker)) == 1:
+        (inner,) = held
+        place = next(k for k, atom in enumerate(maker.invars) if atom is start)
+        return _added(inner, inner.outvars[maker.outvars.index(result)], inner.invars[place])
+    if name not in ("add", "sub"):
+        return 0
+    first, second = maker.invars
+    if name == "add" and second is start:
+        first, second = second, first
+    if first is not start or not isinstance(second, jec.Literal):
+        return 0
+    return int(second.val) if name == "add" else -int(second.val)
 
 
 def _without_calls(jaxpr: AnyJaxpr) -> jec.Jaxpr:
@@ -163,10 +182,6 @@ def _indices(eqn: jec.JaxprEqn) -> Sequence[Any]:
     if not traits.reads_part and traits.written is None:
         return ()
     return [atom for k, atom in enumerate(eqn.invars) if k not in (0, traits.written)]
-
-
-def _split(values: Sequence[Any], number: int) -> tuple[Sequence[Any], Sequence[Any]]:
-    return values[:number], values[number:]
 
 
 def _is_in(values: set[Any], atom: Any) -> bool:

@@ -13,7 +13,7 @@ from vmapguide._jaxpr import primitives
 from vmapguide._jaxpr.compat import opened
 from vmapguide._jaxpr.updates import Updates
 from vmapguide._jaxpr.walk import nested
-from vmapguide._jaxpr.while_loops import alike, is_sure_to_end
+from vmapguide._jaxpr.while_loops import READ_OR_WRITE, alike, is_sure_to_end
 from vmapguide._measure.run_counts import BranchWork, branch_work
 from vmapguide._rules.subject import Subject, in_bytes, inner_jaxpr, rank, size
 from vmapguide._trace.steps import Step
@@ -163,7 +163,7 @@ def find(subject: Subject) -> Iterator[Finding]:
     for step in waiting:
         if subject.has_several and (_each_decides(step) or subject.is_of_library(step)):
             yield from _slowest_example(subject, step, around[id(step.equation)].loop)
-            yield from _promoted_carries(subject, step)
+            yield from _promoted_carries(subject, step, insides)
 
 
 def _found(subject: Subject, rule: Rule, step: Step, **facts: Any) -> Finding:
@@ -307,14 +307,16 @@ def _slowest_example(subject: Subject, step: Step, outer: Step | None) -> Iterat
     yield _found(subject, LOOP_IN_LOOP, step, outer=place)
 
 
-def _promoted_carries(subject: Subject, step: Step) -> Iterator[Finding]:
+def _promoted_carries(subject: Subject, step: Step, insides: _Insides) -> Iterator[Finding]:
     """Yield what of a carry there is for each example because each stops by itself, and only so."""
     if subject.is_of_library(step):
         return  # Its user cannot change the loop.
+    may_index = not READ_OR_WRITE.isdisjoint(insides.of(step.equation))
     for variant in step.variants:
         copies = {eqn.outvars[0] for eqn in variant.batched if subject.is_copy(eqn)}
         for eqn in variant.batched if copies else ():
-            if eqn.primitive.name != "while":
+            is_much = sum(map(in_bytes, copies)) >= subject.limits.bytes
+            if eqn.primitive.name != "while" or not (is_much or may_index):
                 continue
             is_own = [subject.is_mapped(atom) and atom not in copies for atom in eqn.invars]
             found = alike(step.equation, is_own)
