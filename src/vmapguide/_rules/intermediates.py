@@ -96,7 +96,8 @@ class _Search:
 
     def is_joined_to_copies(self, eqn: jec.JaxprEqn) -> bool:
         """Say whether most of a result is copies that were put side by side with something."""
-        if primitives.traits(eqn.primitive.name).role != "join":
+        traits = primitives.traits(eqn.primitive.name)
+        if not traits.joins or traits.stands_alone:
             return False
         copies = sum(size(atom) for atom in eqn.invars if self.is_copy(atom))
         return 2 * copies >= size(eqn.outvars[0])
