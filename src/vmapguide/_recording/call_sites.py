@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FrameType
+from typing import Any
 
+from vmapguide._jaxpr import compat
 from vmapguide._jaxpr.source_files import JAX, whose
-
-
-# Functions of JAX that call `jax.vmap` for the user. What else in JAX does so, such as a batching
-# rule, is JAX's own affair.
-_MAKERS = frozenset({"hessian", "jacfwd", "jacrev", "sequential_vmap", "vectorize"})
 
 
 @dataclass(frozen=True)
@@ -32,32 +29,36 @@ class CallSite:
         place: the line of the user's; that of a library if there is none of the user's.
         via: the line of a library that calls `jax.vmap`, if the user's line does not do so itself.
         maker: the function of JAX that the user calls instead, such as `jacfwd`; "" if none.
+        instructions: where in the bytecode of the two the calls are: a line may have several.
     """
 
     place: Place
     via: Place | None
     maker: str
+    instructions: tuple[int, ...]
 
 
-def call_site() -> CallSite | None:
+def call_site() -> tuple[CallSite, Callable[..., Any] | None] | None:
     """Return where the function of vmapguide's that asks is called from, in code that is not ours.
 
     Returns:
-        None if JAX calls it for itself.
+        The place and, if JAX calls `jax.vmap` for the user, the user's function. None if JAX calls
+        it for itself.
     """
     frames = _frames()
     first = next(frames, None)
     if first is None:
         return None
-    maker = ""
+    maker, function = "", None
     if _file(first).startswith(JAX):
-        maker, *_ = first.f_code.co_qualname.split(".")
-        if maker not in _MAKERS:
+        maker = compat.maker(first)
+        if not maker:
             return None
-    called = _place(first)
-    own = next((f for f in (first, *frames) if whose(_file(f)) == "user"), None)
-    place = _place(own) if own is not None else called
-    return CallSite(place, None if place == called else called, maker)
+        function = compat.function_of_maker(first)
+    own = next((f for f in (first, *frames) if whose(_file(f)) == "user"), first)
+    place, called = _place(own), _place(first)
+    via = None if own is first else called
+    return CallSite(place, via, maker, (own.f_lasti, first.f_lasti)), function
 
 
 def _frames() -> Iterator[FrameType]:
