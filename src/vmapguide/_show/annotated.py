@@ -6,7 +6,7 @@ Start with `margin`. `annotated_text` and `annotated_html` print it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from vmapguide._data import WEIGHTS, AnnotatedFunction, AnnotatedLine, Type
@@ -16,6 +16,12 @@ from vmapguide._show.tokens import Token, type_tokens
 
 # A share that is no percent when it is rounded is left out.
 SEEN = 0.005
+
+# A line with this share of the cost stands out.
+_LARGE = 0.1
+
+# In a view of more lines than this, functions of which nothing stands out are folded.
+_MANY_LINES = 200
 
 # So many types are shown of a line whose function is called with different ones.
 _FEW_CALLS = 2
@@ -97,6 +103,21 @@ def _size(kind: Type) -> int:
     """Return by what types are compared: axes, then numbers for one example."""
     shape = kind.shape or ()
     return math.prod(size for size in shape if isinstance(size, int)) + len(shape)
+
+
+def is_quiet(margins: Sequence[Margin]) -> bool:
+    """Say whether nothing of a function stands out: no finding, no costly kind, no large share."""
+    return not any(
+        beside.codes
+        or WEIGHTS[beside.kind or "same"] > WEIGHTS["same"]
+        or (beside.share or 0) >= _LARGE
+        for beside in margins
+    )
+
+
+def is_long(view: ExplanationView) -> bool:
+    """Say whether a view has more lines than somebody looks through."""
+    return sum(len(function.lines) for function in view.functions) > _MANY_LINES
 
 
 def title(view: ExplanationView, function: AnnotatedFunction) -> str:

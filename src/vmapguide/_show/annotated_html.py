@@ -6,7 +6,16 @@ from collections.abc import Iterator, Sequence
 
 from vmapguide._data import AnnotatedFunction, AnnotatedLine
 from vmapguide._show import explanation
-from vmapguide._show.annotated import SEEN, Margin, elsewhere, margin, pieces, title
+from vmapguide._show.annotated import (
+    SEEN,
+    Margin,
+    elsewhere,
+    is_long,
+    is_quiet,
+    margin,
+    pieces,
+    title,
+)
 from vmapguide._show.explanation import ExplanationView, Row
 from vmapguide._show.explanation_html import (
     code_of,
@@ -39,21 +48,27 @@ class _Printer:
 
     def __init__(self, view: ExplanationView, *, fold: bool) -> None:
         self.view, self.fold = view, fold
+        self.folds = fold and is_long(view)
 
     def function(self, function: AnnotatedFunction) -> Markup:
         """Return a function, line by line."""
+        margins = [margin(self.view, function, line) for line in function.lines]
         parts: list[Markup] = []
         run: list[AnnotatedLine] = []
-        for line in function.lines:
+        for line, beside in zip(function.lines, margins, strict=True):
             if self.fold and line.is_quiet:
                 run.append(line)
                 continue
             parts += self.folded(run)
             run = []
-            parts.append(self.line(line, margin(self.view, function, line)))
+            parts.append(self.line(line, beside))
         parts += self.folded(run)
-        heading = tag("p", title(self.view, function), class_="vg-function")
-        return tag("section", heading, *parts, aria_label=function.name)
+        heading = title(self.view, function)
+        if self.folds and is_quiet(margins):
+            head = tag("summary", f"{heading} ⋮ {len(margins)} lines", class_="vg-function")
+            return tag("section", tag("details", head, *parts), aria_label=function.name)
+        head = tag("p", heading, class_="vg-function")
+        return tag("section", head, *parts, aria_label=function.name)
 
     def folded(self, run: Sequence[AnnotatedLine]) -> Iterator[Markup]:
         """Yield what stands for a run of lines that make nothing; it opens."""

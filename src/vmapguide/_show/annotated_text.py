@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from vmapguide._data import AnnotatedFunction, AnnotatedLine
-from vmapguide._show.annotated import SEEN, Margin, elsewhere, margin, title
+from vmapguide._show.annotated import SEEN, Margin, elsewhere, is_long, is_quiet, margin, title
 from vmapguide._show.explanation import ExplanationView, groups_of
 from vmapguide._show.explanation_summary import summary
 from vmapguide._show.explanation_text import findings_text, groups_text, header_text
@@ -37,9 +37,16 @@ def annotated_text(view: ExplanationView, width: int, *, fold: bool = True) -> s
     }
     printer = _Printer(view, width, [*margins.values()], fold=fold)
     lines = [*header_text(view, width), "", *findings_text(view, width)]
+    folds = fold and is_long(view)
     for function in view.functions:
-        lines += ["", *broken(title(view, function), width, hang=2)]
-        lines += printer.function(function, [margins[function, line] for line in function.lines])
+        beside = [margins[function, line] for line in function.lines]
+        if folds and is_quiet(beside):
+            # What is folded stands together.
+            lines += [""] * ("⋮" not in lines[-1])
+            lines += broken(f"{title(view, function)} ⋮ {len(beside)} lines", width, hang=2)
+        else:
+            lines += ["", *broken(title(view, function), width, hang=2)]
+            lines += printer.function(function, beside)
     if rows := elsewhere(view):
         lines += ["", *groups_text([*groups_of(view, rows, fold=fold)], width, fold=fold)]
     lines += ["", _EQUATIONS]
