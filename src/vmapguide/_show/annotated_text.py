@@ -30,16 +30,11 @@ _WARNED, _FOUND, _PLAIN = "!", "*", " "
 
 def annotated_text(view: ExplanationView, width: int, *, fold: bool = True) -> str:
     """Print the source of the functions that took part, with margins."""
-    margins = {
-        (function, line): margin(view, function, line)
-        for function in view.functions
-        for line in function.lines
-    }
-    printer = _Printer(view, width, [*margins.values()], fold=fold)
+    margins = [[margin(view, f, line) for line in f.lines] for f in view.functions]
+    printer = _Printer(view, width, [*itertools.chain(*margins)], fold=fold)
     lines = [*header_text(view, width), "", *findings_text(view, width)]
     folds = fold and is_long(view)
-    for function in view.functions:
-        beside = [margins[function, line] for line in function.lines]
+    for function, beside in zip(view.functions, margins, strict=True):
         if folds and is_quiet(beside):
             # What is folded stands together.
             lines += [""] * ("⋮" not in lines[-1])
