@@ -321,6 +321,7 @@ class TestValue:
             "axis_sizes",
             "complete",
             "findings",
+            "functions",
             "per_example",
             "batched",
             "steps",

@@ -133,6 +133,15 @@ def test_rows_agree_with_themselves() -> None:
         assert not (row.elementwise and row.reduction), name
 
 
+def test_comparisons_say_which_operand_is_smaller() -> None:
+    """It is the smaller one where the comparison holds."""
+    for compare in (jax.lax.lt, jax.lax.le, jax.lax.gt, jax.lax.ge):
+        (eqn,) = jax.make_jaxpr(compare)(1, 2).eqns
+        smaller = primitives.traits(eqn.primitive.name).smaller
+        assert compare(1, 2) == (smaller == 0)
+        assert compare(2, 1) == (smaller == 1)
+
+
 def test_what_is_not_in_the_table_is_unknown() -> None:
     """Nothing is claimed of a primitive that JAX may have tomorrow."""
     assert primitives.traits("no such primitive") == primitives.Traits()

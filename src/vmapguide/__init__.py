@@ -23,6 +23,7 @@ from vmapguide._diagram import diagram as diagram
 from vmapguide._explain import Explanation as Explanation
 from vmapguide._explain import explain as explain
 from vmapguide._findings import findings as findings
+from vmapguide._ipython import load_ipython_extension as load_ipython_extension
 from vmapguide._listing import Listing as Listing
 from vmapguide._listing import listing as listing
 from vmapguide._measure.causes.evidence import Reason as Reason
@@ -30,6 +31,8 @@ from vmapguide._measure.causes.evidence import ReasonCode as ReasonCode
 from vmapguide._measure.timing import Timing as Timing
 from vmapguide._trace.steps import Step as Step
 from vmapguide._trace.steps import Variant as Variant
+from vmapguide._vmap import Vmapped as Vmapped
+from vmapguide._vmap import vmap as vmap
 
 
 __version__ = "0.1.0.dev0"

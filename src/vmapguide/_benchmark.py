@@ -330,8 +330,9 @@ def _check_results(runners: Mapping[str, Runner], rtol: float | None, atol: floa
     results = {name: runner.result for name, runner in runners.items()}
     wrong_calls.check_structures("benchmark", results)
     if runners and (found := side_by_side.first_disagreement(runners, rtol, atol)):
+        other, leaves = found
         raise ValueError(
-            f"benchmark: {found.first} and {found.other} do not compute the same: "
-            f"{summary(found.leaves)}. Mend one of them, or allow for the difference with rtol= or "
+            f"benchmark: {next(iter(runners))} and {other} do not compute the same: "
+            f"{summary(leaves)}. Mend one of them, or allow for the difference with rtol= or "
             f"atol=."
         )

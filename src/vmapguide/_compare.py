@@ -7,9 +7,8 @@ numbers (`_measure.agreement`). `_show.comparison` makes a report of the answers
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -223,8 +222,11 @@ def compare(
     def compare_call(*args: Any, **kwargs: Any) -> Comparison:
         wrong_calls.check_arguments("compare", sides, args, kwargs, accepts_types=True)
         leaves = jax.tree.leaves((args, kwargs))
-        with _noting(confused):
-            built = {name: _built(name, f, args, kwargs) for name, f in sides.items()}
+        with wrong_calls.with_notes(lambda _: [f"compare: {note}" for note in confused]):
+            built = {}
+            for name, f in sides.items():
+                with wrong_calls.naming("compare", name, f, args, kwargs):
+                    built[name] = same_programs.build(f, args, kwargs)
             results = {name: program.results for name, program in built.items()}
             wrong_calls.check_structures("compare", results)
         first = next(iter(built.values()))
@@ -280,23 +282,6 @@ def _pairs(
         )
         for pair in alignment.pairs
     )
-
-
-def _built(name: str, f: Callable[..., Any], args: Any, kwargs: Any) -> same_programs.Program:
-    """Trace, compile and run a side; an exception says which side it was."""
-    with wrong_calls.naming("compare", name, f, args, kwargs):
-        return same_programs.build(f, args, kwargs)
-
-
-@contextlib.contextmanager
-def _noting(notes: Sequence[str]) -> Iterator[None]:
-    """Add notes to an exception raised inside."""
-    try:
-        yield
-    except Exception as error:
-        for note in notes:
-            error.add_note(f"compare: {note}")
-        raise
 
 
 def _all(answers: Iterable[bool | None]) -> bool | None:

@@ -18,7 +18,7 @@ from vmapguide._advice import wrong_calls
 from vmapguide._advice.waiting import waiting
 from vmapguide._data import Choice, CostStep, Gap, Loop, Work, XlaCost
 from vmapguide._explain import Explanation
-from vmapguide._jaxpr import source_lines
+from vmapguide._jaxpr import source_pieces
 from vmapguide._measure import costs, xla
 from vmapguide._show.cost import CostView, cost_report, sentence
 from vmapguide._show.report import Report, Reported
@@ -136,14 +136,12 @@ class Cost(Reported):
         view = CostView(
             name=self.name,
             call=self._call,
-            flops=self.flops,
-            transcendentals=self.transcendentals,
-            bytes=self.bytes,
+            total=Work(self.flops, self.transcendentals, self.bytes),
+            cheapest=self.cheapest,
             loops=self.loops,
             uncounted=self.uncounted,
             steps=self.steps,
             choices=self.choices,
-            cheapest=self.cheapest,
             choices_of_one=self.choices_of_one,
             xla=self.xla,
             gaps=tuple(self._gaps()),
@@ -239,7 +237,7 @@ def cost(
         wrong_calls.check_call("cost", f, name, args, kwargs)
         with wrong_calls.naming("cost", name, f, args, kwargs):
             jaxpr = make_jaxpr(*args, **kwargs)
-        source_lines.forget()
+        source_pieces.forget()
         return _cost(
             costs.of_jaxpr(jaxpr),
             name=name,

@@ -8,36 +8,46 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import importlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import jax.extend.core as jec
 
 from vmapguide._advice import wrong_calls
 from vmapguide._advice.vmap_notes import noting
 from vmapguide._advice.waiting import waiting
-from vmapguide._data import Finding, Limits, Source
+from vmapguide._data import AnnotatedFunction, Finding, Kind, Limits, Source
 from vmapguide._jaxpr import primitives, source_files, source_lines, to_data
 from vmapguide._jaxpr.pickled import without_jaxprs
+from vmapguide._measure import costs
 from vmapguide._rules.choose import beginnings, chosen
-from vmapguide._rules.find import RULES, find
+from vmapguide._rules.find import find
 from vmapguide._rules.subject import Argument, Subject
+from vmapguide._sarif import to_sarif
 from vmapguide._show import explanation
+from vmapguide._show.annotated_html import annotated_html
+from vmapguide._show.annotated_text import annotated_text
 from vmapguide._show.explanation_html import explanation_html
 from vmapguide._show.explanation_summary import summary
 from vmapguide._show.explanation_text import explanation_text, findings_text
 from vmapguide._show.result import Shown
-from vmapguide._show.sarif import sarif
+from vmapguide._trace.annotated import annotated
 from vmapguide._trace.batched_names import value_names
 from vmapguide._trace.call import Call, TracedArguments, Vmap
 from vmapguide._trace.provenance import without_collector
-from vmapguide._trace.steps import Kind, Step, Variant, is_layout
+from vmapguide._trace.steps import Step, Variant, is_layout
 from vmapguide._trace.trace import trace
 from vmapguide._trace.user_names import captured_names, home_of, transformed_name
+
+
+# How an explanation is shown.
+View = Literal["source", "equations"]
+
+# A program of more steps than this is larger than a screen: its source is shown first.
+_MANY_STEPS = 40
 
 
 @dataclass(frozen=True)
@@ -166,10 +176,11 @@ class Explanation(Shown):
         if self._kept is not None:
             return vars(self)
         names = (field.name for field in dataclasses.fields(self) if field.name[0] != "_")
-        views = (self._as_view(library=False), self._as_view(library=True))
+        views = (self._as_view(cost=True), self._as_view(cost=True, library=True))
         return {
             **{name: without_jaxprs(getattr(self, name)) for name in names},
             "findings": self.findings,
+            "_functions": self._functions,
             "_kept": _Kept(self.to_dict(), *views),
         }
 
@@ -178,10 +189,12 @@ class Explanation(Shown):
 
         Returns:
             A dictionary with the keys `schema` (`"vmapguide.explanation/1"`), `name`, `axis_sizes`,
-            `complete`, `findings` (as `Finding.to_dict` has them), `per_example` and `batched`
-            (programs, as `Listing.to_dict` has them), `steps`, `boundary` and `unknown`. A step has
-            `equation`, `batched`, `kind`, `batch_axes`, `variants`, `source` (the fields of
-            `Source` and its `expression`), `in_user_code`, `depth` and `bounds`. Batch axes have
+            `complete`, `findings` (as `Finding.to_dict` has them), `functions` (the source of the
+            functions that took part: of each line the numbers of the steps that it `made`, of those
+            whose results are its `values`, and of all that it `led_to`), `per_example` and
+            `batched` (programs, as `Listing.to_dict` has them), `steps`, `boundary` and `unknown`.
+            A step has `equation`, `batched`, `kind`, `batch_axes`, `variants`, `source` (the fields
+            of `Source` and its `expression`), `in_user_code`, `depth` and `bounds`. Batch axes have
             their names in the types.
 
         Example:
@@ -213,6 +226,7 @@ class Explanation(Shown):
             "axis_sizes": dict(self.axis_sizes),
             "complete": self.complete,
             "findings": [finding.to_dict() for finding in self.findings],
+            "functions": [function.to_dict() for function in self._functions],
             "per_example": self._one.program.to_dict(),
             "batched": self._all.program.to_dict(),
             "steps": [
@@ -231,18 +245,36 @@ class Explanation(Shown):
             "unknown": [whole(eqn) for eqn in self.unknown],
         }
 
-    def as_text(self, width: int | None = None, *, fold: bool = True, library: bool = False) -> str:
+    def as_text(
+        self,
+        width: int | None = None,
+        *,
+        view: View | None = None,
+        cost: bool = False,
+        fold: bool = True,
+        library: bool = False,
+    ) -> str:
         """Return the explanation as text.
 
         Args:
             width: how many characters a line may have, where that is possible; by default as many
                 as the terminal has.
+            view: `source`: the source of the functions that took part, with what became of each
+                line beside it; `equations`: the equations of each line, those of one example and
+                those of the batch. By default `source` if there are more than 40 equations.
+            cost: whether to say in the source which share of the cost each line has, with all that
+                it calls: FLOPs and functions such as `exp`, of each unknown loop one trip.
             fold: whether to fold away equations inside library code, and what is more than a dozen
-                equations of a line. What of it does not run once for the batch is counted.
-            library: whether to show the lines of library code inside the user's.
+                equations of a line, or lines of the source that make none. What of it does not run
+                once for the batch is counted. Without it, equations are shown by default.
+            library: whether to show the lines of library code inside the user's. Equations are
+                shown then by default.
 
         Returns:
             The lines, which `print` shows.
+
+        Raises:
+            ValueError: if there is no such view.
 
         Example:
             >>> import jax, jax.numpy as jnp, vmapguide
@@ -253,19 +285,33 @@ class Explanation(Shown):
             >>> "jax/_src/nn/functions.py" in explanation.as_text(80, library=True)
             True
         """
+        chosen = self._view(view, fold=fold, library=library, cost=cost)
         with without_collector():
-            view = self._as_view(library=library)
-            return explanation_text(view, self._columns(width), fold=fold)
+            shown = self._as_view(library=library, cost=cost)
+            printed = annotated_text if chosen == "source" else explanation_text
+            return printed(shown, self._columns(width), fold=fold)
 
-    def as_html(self, *, fold: bool = True, library: bool = False) -> str:
+    def as_html(
+        self,
+        *,
+        view: View | None = None,
+        cost: bool = False,
+        fold: bool = True,
+        library: bool = False,
+    ) -> str:
         """Return the explanation as an HTML element, with its stylesheet and its script.
 
         Args:
+            view: as in `as_text`. A line of the source opens to its equations.
+            cost: as in `as_text`.
             fold: whether to fold, as in `as_text`; what is folded opens.
             library: whether to show the lines of library code inside the user's.
 
         Returns:
             The element's source. What users named is escaped in it.
+
+        Raises:
+            ValueError: if there is no such view.
 
         Example:
             >>> import jax, jax.numpy as jnp, vmapguide
@@ -274,8 +320,22 @@ class Explanation(Shown):
             >>> html.startswith("<style>"), "<summary>12 more" in html
             (True, False)
         """
+        chosen = self._view(view, fold=fold, library=library, cost=cost)
         with without_collector():
-            return str(explanation_html(self._as_view(library=library), fold=fold))
+            shown = self._as_view(library=library, cost=cost)
+            printed = annotated_html if chosen == "source" else explanation_html
+            return str(printed(shown, fold=fold))
+
+    def _view(self, view: View | None, *, fold: bool, library: bool, cost: bool) -> View:
+        """Return the view that is asked for, or the one that fits."""
+        if view not in (None, *get_args(View)):
+            raise ValueError(
+                f"as_text, as_html: view must be 'source' or 'equations', but is {view!r}."
+            )
+        if view is not None:
+            return view
+        is_large = len(self.steps) > _MANY_STEPS and fold and not library
+        return "source" if (is_large or cost) and self._functions else "equations"
 
     # -- What it is asked -----------------------------------------------------
 
@@ -382,10 +442,7 @@ class Explanation(Shown):
             >>> [result["ruleId"] for result in run["results"]]
             ['VG102']
         """
-        files = {finding.source.file for finding in self.findings if finding.source}
-        uris = {file: source_files.uri(file) for file in files}
-        version = importlib.import_module("vmapguide").__version__
-        return sarif(self.findings, RULES.values(), version, uris)
+        return to_sarif(self.findings)
 
     def _writers(self) -> dict[str, Callable[[], str]]:
         return super()._writers() | {".sarif": lambda: f"{json.dumps(self.to_sarif(), indent=2)}\n"}
@@ -395,12 +452,23 @@ class Explanation(Shown):
 
     # -- How it is shown ------------------------------------------------------
 
-    def _as_view(self, *, library: bool = False) -> explanation.ExplanationView:
+    @functools.cached_property
+    def _functions(self) -> tuple[AnnotatedFunction, ...]:
+        return annotated(self.steps, self._home)
+
+    @functools.cached_property
+    def _work(self) -> tuple[int, ...]:
+        steps = costs.of_steps(self.batched, self.per_example, self.steps, self.boundary).steps
+        return tuple(step.flops + step.transcendentals for step in steps[: len(self.steps)])
+
+    def _as_view(self, *, library: bool = False, cost: bool = False) -> explanation.ExplanationView:
         if self._kept is not None:
-            return self._kept.with_library if library else self._kept.without_library
+            kept = self._kept.with_library if library else self._kept.without_library
+            return dataclasses.replace(kept, work=kept.work if cost else None)
         rows = tuple(self._rows(library=library))
         sources = {s for row in rows for s in (row.source, row.called_from) if s}
         sources |= {finding.source for finding in self.findings if finding.source}
+        files = {source.file for source in sources} | {f.file for f in self._functions}
         return explanation.ExplanationView(
             name=self.name,
             call=self._call,
@@ -409,9 +477,11 @@ class Explanation(Shown):
             whole=self._all.program,
             rows=rows,
             file="" if self._home.library else self._home.file,
-            files=source_files.shown_paths({source.file for source in sources}),
+            files=source_files.shown_paths(files),
             kernels=primitives.with_role("kernel"),
             findings=self.findings,
+            functions=self._functions,
+            work=self._work if cost else None,
         )
 
     def _rows(self, *, library: bool) -> Iterator[explanation.Row]:

@@ -89,7 +89,7 @@ def test_rules() -> None:
     for rule in sarif([], RULES.values(), "1", {})["runs"][0]["tool"]["driver"]["rules"]:  # type: ignore[index]
         for text in ("shortDescription", "fullDescription", "help"):
             assert "{" not in rule[text]["text"]
-            assert rule[text]["text"].endswith(".")
+            assert rule[text]["text"].endswith((".", "…"))
         assert rule["name"].isalnum()
         assert rule["defaultConfiguration"]["level"] in ("warning", "note")
 

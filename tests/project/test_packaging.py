@@ -22,6 +22,7 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 OPTIONAL = {
     "lexer.py": {"pygments"},
     "sphinx.py": {"docutils", "sphinx"},
+    "pytest_plugin.py": {"pytest"},
     "_show/benchmark.py": {"matplotlib"},
     "_measure/progress.py": {"tqdm"},
 }

@@ -69,6 +69,11 @@ LIBRARY: dict[str, tuple[FunctionType, tuple[Any, ...], str, int]] = {
 }
 
 
+def equations(explanation: Explanation) -> str:
+    """Return what is shown of equations, however many there are."""
+    return explanation.as_text(view="equations")
+
+
 def words(text: str) -> str:
     """Return a text on one line."""
     return " ".join(text.split())
@@ -94,14 +99,14 @@ class TestFolded:
         f, args, what, _ = LIBRARY[name]
         explanation = vmapguide.explain(f)(*args)
         said = rf"\(\d+ [^()]*: [^()]*\d+ {what}[^()]*\)"
-        assert re.search(said, words(str(explanation).rpartition("\n\n")[0]))
+        assert re.search(said, words(equations(explanation).rpartition("\n\n")[0]))
         assert re.search(rf"<summary>\d+ [^<]*: [^<]*\d+ {what}", tables(explanation))
 
     def test_what_is_not_nested_is_shown(self) -> None:
         """Library code that is traced like the user's has rows, and those that loop are shown."""
         explanation = vmapguide.explain(binomial)(KEYS, NUMBERS)
         loops = [step for step in explanation.steps if step.kind == "slowest example"]
-        text = str(explanation)
+        text = equations(explanation)
         assert len(loops) == 2
         assert text.count("slowest example VG102\n") == 2
         assert f"is done: line {line_of(binomial, 2)}." in words(text)
@@ -130,7 +135,7 @@ class TestFolded:
 
     def test_what_is_rewritten_counts_as_well(self) -> None:
         """A rewritten equation inside library code is no secret."""
-        text = words(str(vmapguide.explain(lambda key: 2 * jax.random.normal(key))(KEYS)))
+        text = words(equations(vmapguide.explain(lambda key: 2 * jax.random.normal(key))(KEYS)))
         assert re.search(r"inside library code: 1 was rewritten\)", text)
 
     def test_own_rows_that_matter_are_not_folded(self) -> None:
@@ -139,13 +144,13 @@ class TestFolded:
         def f(x: jax.Array) -> Any:
             return sum(jnp.sin(x * i) for i in range(20)) + lax.cond(x > 0, jnp.sin, jnp.cos, x)
 
-        text = str(vmapguide.explain(f)(NUMBERS))
+        text = equations(vmapguide.explain(f)(NUMBERS))
         assert "more equations" in text
         assert re.search(r"cond\[.*  all branches VG101$", text, re.MULTILINE)
 
     def test_nothing_is_added_where_nothing_matters(self) -> None:
         """What runs once for the batch leaves the label as it is."""
-        text = str(vmapguide.explain(lambda x: 2 * jnp.linalg.det(x))(MATRICES))
+        text = equations(vmapguide.explain(lambda x: 2 * jnp.linalg.det(x))(MATRICES))
         assert re.search(r"\(\d+ (more )?equations( inside library code)?\)", text)
 
 
@@ -414,5 +419,5 @@ class TestUnknown:
             dataclasses.replace(step, kind="unknown") if step.kind == "slowest example" else step
             for step in explanation.steps
         )
-        text = words(str(dataclasses.replace(explanation, steps=steps, complete=False)))
+        text = words(equations(dataclasses.replace(explanation, steps=steps, complete=False)))
         assert re.search(r"inside library code: 2 could not be mapped[,)]", text)

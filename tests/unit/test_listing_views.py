@@ -113,10 +113,10 @@ def test_a_line_of_many_equations_is_folded() -> None:
 
     explanation = vmapguide.explain(f)(jnp.ones((3, 4)))
     made = len(explanation.steps)
-    source = explanation._repr_html_()
+    source = explanation.as_html(view="equations")
     assert source.count('class="vg-inner"') == made - 12
     assert f"{made - 12} more equations" in source
-    assert f"{made - 12} more equations" in str(explanation)
+    assert f"{made - 12} more equations" in explanation.as_text(view="equations")
     assert Tree(source).text.count(" = sin ") == 2 * 20
 
 

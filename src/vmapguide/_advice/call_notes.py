@@ -18,7 +18,7 @@ import numpy as np
 
 from vmapguide._advice import remedies
 from vmapguide._advice.parse_types import type_hint
-from vmapguide._advice.wrong_calls import RUNNING, describe
+from vmapguide._advice.wrong_calls import RUNNING, describe, is_value
 from vmapguide._trace.call import Call
 
 
@@ -42,8 +42,8 @@ def advice(caller: str, call: Call, message: str, *, inside: bool) -> str | None
         return _not_a_jax_type(call, values=caller in RUNNING)
     for pattern, advise in CAUSES.items():
         match = re.search(pattern, message)
-        if match and (not inside or advise in (_unbound, _invalid_key)):
-            return advise(call, match)
+        if match and (not inside or advise in (_unbound, _single_key)):
+            return advise if isinstance(advise, str) else advise(call, match)
     return None
 
 
@@ -72,7 +72,7 @@ def first_axes(call: Call) -> Any:
     return in_axes if remedies.traced(moved) is not None else None
 
 
-def _inconsistent_sizes(call: Call, _: re.Match[str]) -> str | None:
+def _inconsistent_sizes(call: Call, match: re.Match[str]) -> str | None:
     sizes = {i: leaf.shape[axis] for i, leaf, axis in _mapped(call)}
     every = {*sizes.values()} | ({call.vmap.axis_size} - {None})
     if len(every) == 1:
@@ -81,28 +81,20 @@ def _inconsistent_sizes(call: Call, _: re.Match[str]) -> str | None:
     if call.vmap.axis_size is not None:
         shown.append(f"{call.vmap.axis_size} (axis_size=)")
     text = f"the mapped axes have the sizes {', '.join(shown)}."
-    if keys := _keys(call, sizes):
-        return f"{text} {keys}"
+    if key := _single_key(call, match):
+        return f"{text} {key}"
     plans = _plans(call, sizes)
     if plans:
         return f"{text} {' '.join(map(_sentence, plans))}"
     return f"{text} They must be one: see which axis of each argument counts the examples."
 
 
-def _keys(call: Call, sizes: dict[int, int]) -> str | None:
+def _single_key(call: Call, _: re.Match[str]) -> str | None:
     """Say what to do with a random key that is one among many rows, if that is all there is."""
-    for i in sizes:
-        size = _common_size(call, [i])
-        if size is not None and (key := remedies.single_key(call, i, size)):
-            return _split(key, size)
+    for i, _leaf, _axis in _mapped(call):
+        if text := remedies.split_key(call, i, _common_size(call, [i])):
+            return text
     return None
-
-
-def _split(key: remedies.Key, size: int | str) -> str:
-    return (
-        f"{key.name} is one random key: jax.random.split({key.expression}, {size}) makes one for "
-        f"each example. If all examples shared it, all would draw the same numbers."
-    )
 
 
 def _plans(call: Call, sizes: dict[int, int]) -> list[remedies.Share]:
@@ -141,9 +133,8 @@ def _axis_too_far(call: Call, _: re.Match[str]) -> str | None:
                 f"are 0 to {rank - 1}, or -{rank} to -1."
             )
     for i, leaf in flat.items():
-        size = _common_size(call, flat)
-        if key := remedies.single_key(call, i, size):
-            return _split(key, size or "n")
+        if key := remedies.split_key(call, i, _common_size(call, flat)):
+            return key
         text = f"{call.names[i]} is one {describe(leaf)} and not a batch of them."
         if numbers := _list_of_numbers(call, i):
             return f"{text} {numbers}"
@@ -190,7 +181,7 @@ _NO_TYPE = "^Argument .* is not a valid JAX type"
 
 
 def _not_a_jax_type(call: Call, *, values: bool) -> str | None:
-    odd = {i: leaf for i, leaf, _ in _mapped(call) if not _is_value(leaf)}
+    odd = {i: leaf for i, leaf, _ in _mapped(call) if not is_value(leaf)}
     for i, leaf in odd.items():
         text = f"{call.names[i]} is of type {type(leaf).__name__}, of which there is no batch"
         if hint := type_hint(leaf, values=values):
@@ -203,10 +194,6 @@ def _not_a_jax_type(call: Call, *, values: bool) -> str | None:
         plan = _working_share(call, odd)
         return f"{text}. {_sentence(plan)}" if plan else f"{text}: pass arrays and numbers."
     return None
-
-
-def _is_value(leaf: Any) -> bool:
-    return hasattr(leaf, "dtype") or isinstance(leaf, (bool, int, float, complex))
 
 
 _ENTRIES = (
@@ -305,12 +292,6 @@ def _result_axis(call: Call, match: re.Match[str]) -> str | None:
     )
 
 
-def _tree(_: Call, match: re.Match[str]) -> str:
-    if match[1] == "in_axes":
-        return _STRUCTURE
-    return _RESULTS
-
-
 def _unbound(call: Call, match: re.Match[str]) -> str | None:
     name = match[1]
     if not _works(remedies.changed(call, axis_name=name)):
@@ -321,14 +302,6 @@ def _unbound(call: Call, match: re.Match[str]) -> str | None:
     )
 
 
-def _invalid_key(call: Call, _: re.Match[str]) -> str | None:
-    for i, _leaf, _axis in _mapped(call):
-        size = _common_size(call, [i])
-        if key := remedies.single_key(call, i, size):
-            return _split(key, size or "n")
-    return None
-
-
 def _mapped(call: Call) -> Iterator[tuple[int, Any, int]]:
     """Yield the number, the value and the axis of every leaf that is to be mapped."""
     for i, (leaf, axis) in enumerate(zip(call.leaves, call.axes or (), strict=False)):
@@ -336,17 +309,18 @@ def _mapped(call: Call) -> Iterator[tuple[int, Any, int]]:
             yield i, leaf, axis
 
 
-# What JAX says, as a pattern, and a function that says what to do about the call.
-CAUSES: dict[str, Callable[[Call, re.Match[str]], str | None]] = {
+# What JAX says, as a pattern, and what to do about the call, or a function that says it.
+CAUSES: dict[str, str | Callable[[Call, re.Match[str]], str | None]] = {
     "inconsistent sizes for array axes": _inconsistent_sizes,
     "its rank should be at least": _axis_too_far,
     r"axis -?\d+ is out of bounds for array of dimension (\d+)": _result_axis,
     "vmap (in_axes|out_axes) must be an int, None, or": _wrong_in_axes,
     "must have at least one non-None value in in_axes": _nothing_mapped,
     "must be passed at least one argument": _no_arguments,
-    r"vmap (in_axes|out_axes) specification must be a tree prefix": _tree,
+    "vmap in_axes specification must be a tree prefix": _STRUCTURE,
+    "vmap out_axes specification must be a tree prefix": _RESULTS,
     r"unbound axis name: (\w+)": _unbound,
-    "invalid PRNG key data": _invalid_key,
+    "invalid PRNG key data": _single_key,
 }
 
 # The same of a `vmap` that the function calls, whose arguments are not known here.

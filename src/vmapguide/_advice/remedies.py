@@ -17,7 +17,7 @@ import jax.extend.core as jec
 import jax.numpy as jnp
 
 from vmapguide._jaxpr.walk import count_primitives
-from vmapguide._trace.call import Call
+from vmapguide._trace.call import Call, filled
 from vmapguide._trace.user_names import function_name, leaf_names
 
 
@@ -148,16 +148,8 @@ def _prefix(value: Any, axes: list[int | None]) -> Any:
     return jax.tree.unflatten(jax.tree.structure(value), axes)
 
 
-class Key(NamedTuple):
-    """A leaf that is one random key and not a batch of them."""
-
-    name: str
-    # What to write for the one key in it: `key`, or `key[0]`.
-    expression: str
-
-
-def single_key(call: Call, i: int, size: int | None) -> Key | None:
-    """Return the random key that a leaf is, if `f` works with one for each example.
+def split_key(call: Call, i: int, size: int | None) -> str | None:
+    """Say how to split the one random key that a leaf is, if `f` works with one for each example.
 
     Args:
         call: the call.
@@ -177,43 +169,38 @@ def single_key(call: Call, i: int, size: int | None) -> Key | None:
     # Four bytes in pairs are a key if they are used as one.
     if jaxpr is None or not (is_typed or "random_wrap" in count_primitives(jaxpr)):
         return None
-    return Key(name, name if leaf.shape == one else f"{name}[0]")
+    key = name if leaf.shape == one else f"{name}[0]"
+    return (
+        f"{name} is one random key: jax.random.split({key}, {size or 'n'}) makes one for each "
+        f"example. If all examples shared it, all would draw the same numbers."
+    )
 
 
-class Numbers(NamedTuple):
-    """A batch of numbers that the function goes through as if each were an array.
+def single_numbers(call: Call) -> tuple[str, list[str]] | None:
+    """Return which batch of numbers the function goes through as if each were an array.
 
-    Attributes:
-        name: the argument.
-        is_looped: whether the function goes through as many as there are, be it one.
-        share: the call in which all examples share the batch, if it works.
-        plain: the call without `jax.vmap`, as it is written, if it works.
+    Returns:
+        What the user calls it, and what to do, each of which works; None if nothing does.
     """
-
-    name: str
-    is_looped: bool
-    share: Share | None
-    plain: str | None
-
-
-def single_numbers(call: Call) -> Numbers | None:
-    """Return which batch of numbers the function goes through; None if no remedy works."""
     args, kwargs = call.arguments
     for i, axis in enumerate(call.axes or ()):
-        leaf = call.leaves[i]
+        leaf, name = call.leaves[i], call.names[i]
         if axis is None or len(getattr(leaf, "shape", ())) != 1:
             continue
+        ways = []
         shape = (*leaf.shape, 1) if axis == 0 else (1, *leaf.shape)
         row = jax.ShapeDtypeStruct(shape, leaf.dtype)
-        is_looped = traced(with_leaves(call, {i: row})) is not None
+        # It goes through as many as there are, be it one.
+        if traced(with_leaves(call, {i: row})) is not None:
+            ways.append(f"vmap is that loop, so compute with {name} itself")
         plan = share(call, {i}, call.vmap.axis_size)
-        if plan and traced(plan.call) is None:
-            plan = None
-        plain = None
+        if plan and traced(plan.call) is not None:
+            ways.append(f"if all examples share {name}, {plan.how}")
         if len(call.leaves) == 1 and can_be_traced(call.f, *args, **kwargs):
             plain = f"{name_of(call)}({', '.join(a.name for a in arguments(call))})"
-        if is_looped or plan or plain:
-            return Numbers(call.names[i], is_looped, plan, plain)
+            ways.append(f"call {plain}, without vmap, if it is for all of them")
+        if ways:
+            return name, ways
     return None
 
 
@@ -262,22 +249,18 @@ def _loop(call: Call) -> str:
 
 def _can_be_mapped_by_a_loop(call: Call) -> bool:
     axes = call.axes or [0] * len(call.leaves)
-    mapped = [i for i, axis in enumerate(axes) if axis is not None]
+    is_mapped = [axis is not None for axis in axes]
+    mapped_axes = [axis for axis in axes if axis is not None]
 
     def loop(leaves: list[Any]) -> Any:
         def one(examples: list[Any]) -> Any:
-            filled = [*call.leaves]
-            for i, example in zip(mapped, examples, strict=True):
-                filled[i] = example
-            args, kwargs = jax.tree.unflatten(call.tree, filled)
+            args, kwargs = jax.tree.unflatten(call.tree, filled(call.leaves, is_mapped, examples))
             return call.f(*args, **kwargs)
 
-        first = [
-            jnp.moveaxis(leaf, axes[i] or 0, 0) for i, leaf in zip(mapped, leaves, strict=True)
-        ]
+        first = [jnp.moveaxis(leaf, a, 0) for leaf, a in zip(leaves, mapped_axes, strict=True)]
         return jax.lax.map(one, first)
 
-    return can_be_traced(loop, [call.leaves[i] for i in mapped])
+    return can_be_traced(loop, [*itertools.compress(call.leaves, is_mapped)])
 
 
 def can_be_traced(f: Callable[..., Any], *args: Any, **kwargs: Any) -> bool:

@@ -9,10 +9,11 @@ one of `tests/reported/test_refused_*.py`.
 from __future__ import annotations
 
 import builtins
-import contextlib
+import functools
 import re
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,20 +21,14 @@ import jax
 
 from vmapguide._advice import call_notes, remedies
 from vmapguide._advice.user_frame import user_frame, what_was_called, what_was_tested
-from vmapguide._advice.wrong_calls import misfit
+from vmapguide._advice.wrong_calls import misfit, with_notes
 from vmapguide._trace.call import Call
 from vmapguide._trace.user_names import function_name
 
 
-@contextlib.contextmanager
-def noting(caller: str, call: Call) -> Iterator[None]:
+def noting(caller: str, call: Call) -> AbstractContextManager[None]:
     """Add what is known about the cause to whatever `jax.vmap` raises inside."""
-    try:
-        yield
-    except Exception as error:
-        for note in vmap_notes(caller, error, call):
-            error.add_note(note)
-        raise
+    return with_notes(lambda error: vmap_notes(caller, error, call))
 
 
 def vmap_notes(caller: str, error: Exception, call: Call) -> Iterator[str]:
@@ -182,45 +177,15 @@ def _ragged_dot(refusal: Refusal) -> str | None:
     return _one_by_one(refusal, what)
 
 
-def _one_by_one(refusal: Refusal, what: str) -> str | None:
+def _one_by_one(refusal: Refusal, text: str) -> str | None:
+    """Return a note with what works one example at a time; None if nothing does."""
     ways = [*remedies.sequential(refusal.call)]
-    if not ways:
-        return None
-    return f"{what}. {_sequentially(ways)}"
+    return f"{text}. One example at a time it works: {', or '.join(ways)}." if ways else None
 
 
 def _or_one_by_one(refusal: Refusal, text: str) -> str:
     """Return a note, and behind it what works one example at a time, if anything does."""
-    ways = [*remedies.sequential(refusal.call)]
-    return f"{text}. {_sequentially(ways)}" if ways else f"{text}."
-
-
-def _sequentially(ways: list[str]) -> str:
-    return f"One example at a time it works: {', or '.join(ways)}."
-
-
-def _ordered(refusal: Refusal) -> str:
-    text = (
-        "a batch has no order in which its examples come: write ordered=False if it does not matter"
-    )
-    return _or_one_by_one(refusal, text)
-
-
-def _callback_in_loop(refusal: Refusal) -> str:
-    text = (
-        "an io_callback cannot be in a while_loop that ends sooner for some examples than for "
-        "others: use jax.debug.callback if no result is needed, or end the loop for all at once, "
-        "by reducing its predicate with jax.lax.pmax over the axis_name of the vmap"
-    )
-    return _or_one_by_one(refusal, text)
-
-
-def _callback_in_branch(refusal: Refusal) -> str:
-    text = (
-        "an io_callback cannot be in a branch of cond or switch under vmap: call it outside, or "
-        "use jax.debug.callback if no result is needed"
-    )
-    return _or_one_by_one(refusal, text)
+    return _one_by_one(refusal, text) or f"{text}."
 
 
 def _vmap_method(refusal: Refusal) -> str:
@@ -259,13 +224,8 @@ def _iteration(refusal: Refusal) -> str | None:
     found = remedies.single_numbers(refusal.call)
     if found is None:
         return None
-    text = f"Python goes through {found.name}, of which each example is one number"
-    ways = [
-        *([f"vmap is that loop, so compute with {found.name} itself"] if found.is_looped else ()),
-        *([f"if all examples share {found.name}, {found.share.how}"] if found.share else ()),
-        *([f"call {found.plain}, without vmap, if it is for all of them"] if found.plain else ()),
-    ]
-    return f"{text}: {'; '.join(ways)}."
+    name, ways = found
+    return f"Python goes through {name}, of which each example is one number: {'; '.join(ways)}."
 
 
 # What JAX says, as a pattern, and what to say to it: a sentence, or a function that writes one
@@ -325,12 +285,25 @@ CAUSES: dict[str, str | Callable[[Refusal], str | None]] = {
     ),
     "Batching rule for '.*' not implemented": _no_rule,
     "ragged_dot vmap over any dim but 0": _ragged_dot,
-    "reduce_window batching is not implemented for initial values": lambda refusal: _one_by_one(
-        refusal, "the initial value of reduce_window has to be the same for all examples"
+    "reduce_window batching is not implemented for initial values": functools.partial(
+        _one_by_one, text="the initial value of reduce_window has to be the same for all examples"
     ),
-    "Cannot `vmap` ordered IO callback|Ordered IO effects not supported in vmap": _ordered,
-    "Unordered IO effects not supported in while_loop": _callback_in_loop,
-    "IO effect not supported in vmap-of-cond": _callback_in_branch,
+    "Cannot `vmap` ordered IO callback|Ordered IO effects not supported in vmap": functools.partial(
+        _or_one_by_one,
+        text="a batch has no order in which its examples come: write ordered=False if it does not "
+        "matter",
+    ),
+    "Unordered IO effects not supported in while_loop": functools.partial(
+        _or_one_by_one,
+        text="an io_callback cannot be in a while_loop that ends sooner for some examples than for "
+        "others: use jax.debug.callback if no result is needed, or end the loop for all at once, "
+        "by reducing its predicate with jax.lax.pmax over the axis_name of the vmap",
+    ),
+    "IO effect not supported in vmap-of-cond": functools.partial(
+        _or_one_by_one,
+        text="an io_callback cannot be in a branch of cond or switch under vmap: call it outside, "
+        "or use jax.debug.callback if no result is needed",
+    ),
     "vmap is only supported for the .* when vmap_method is one of": _vmap_method,
     "axis_index_groups not supported": (
         "vmap knows no groups of examples: if they are equally large, give each group a row, and "

@@ -43,8 +43,4 @@ def waiting(
     caller: str, f: Callable[..., Any] | None, name: str
 ) -> Callable[[Callable[P, R]], Waiting[P, R]]:
     """Decorate what a public function returns: `@waiting("explain", f, "f")`."""
-
-    def decorate(call: Callable[P, R]) -> Waiting[P, R]:
-        return Waiting(caller, f, name, call)
-
-    return decorate
+    return functools.partial(Waiting, caller, f, name)

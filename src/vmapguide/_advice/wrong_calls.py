@@ -10,7 +10,8 @@ import contextlib
 import inspect
 import operator
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import jax
@@ -179,7 +180,7 @@ def trace_note(caller: str, name: str, names: list[str], leaves: list[Any]) -> s
     more = f" and {len(leaves) - _SHOWN} more" if len(leaves) > _SHOWN else ""
     note = f"{caller}: {name} raised this while it was traced with ({shown}{more})."
     for path, leaf in zip(names, leaves, strict=True):
-        if not hasattr(leaf, "dtype") and not isinstance(leaf, (bool, int, float, complex)):
+        if not is_value(leaf):
             if hint := type_hint(leaf, values=caller in RUNNING):
                 return f"{note} A string does not stand for the type that it names: pass {hint}."
             static = ", or name its position in static_argnums" if caller in _STATIC else ""
@@ -188,6 +189,11 @@ def trace_note(caller: str, name: str, names: list[str], leaves: list[Any]) -> s
                 f"functools.partial{static}."
             )
     return note
+
+
+def is_value(leaf: Any) -> bool:
+    """Say whether a leaf is an array, a type of one, or a number."""
+    return hasattr(leaf, "dtype") or isinstance(leaf, (bool, int, float, complex))
 
 
 def describe(leaf: Any) -> str:
@@ -204,21 +210,33 @@ def arguments_text(f: Callable[..., Any], args: Any, kwargs: Any) -> str:
 
 
 @contextlib.contextmanager
-def naming(caller: str, name: str, f: Callable[..., Any], args: Any, kwargs: Any) -> Iterator[None]:
-    """Add to an exception raised inside which function it was, and with what it was called."""
+def with_notes(notes: Callable[[Exception], Iterable[str]]) -> Iterator[None]:
+    """Add notes to an exception raised inside."""
     try:
         yield
     except Exception as error:
-        leaves = jax.tree.leaves((args, kwargs))
-        error.add_note(trace_note(caller, name, leaf_names(f, args, kwargs), leaves))
-        if note := _axis_note(caller, name, error):
+        for note in notes(error):
             error.add_note(note)
+        raise
+
+
+def naming(
+    caller: str, name: str, f: Callable[..., Any], args: Any, kwargs: Any
+) -> AbstractContextManager[None]:
+    """Add to an exception raised inside which function it was, and with what it was called."""
+
+    def notes(error: Exception) -> Iterator[str]:
+        leaves = jax.tree.leaves((args, kwargs))
+        yield trace_note(caller, name, leaf_names(f, args, kwargs), leaves)
+        if note := _axis_note(caller, name, error):
+            yield note
         if "returned a value of type" in str(error):
-            error.add_note(
+            yield (
                 f"{caller}: {name} has to return arrays, numbers, or pytrees of these, as every "
                 f"function does that JAX traces."
             )
-        raise
+
+    return with_notes(notes)
 
 
 def _axis_note(caller: str, name: str, error: Exception) -> str | None:

@@ -10,6 +10,7 @@ import ast
 import difflib
 import importlib
 import importlib.util
+import math
 import os
 import re
 import sys
@@ -19,6 +20,7 @@ from types import ModuleType
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from vmapguide._advice.parse_types import dtype_named
 from vmapguide._advice.user_frame import user_frame
@@ -152,6 +154,29 @@ def _value(node: ast.AST) -> Any:
         case ast.Constant() | ast.UnaryOp():
             return ast.literal_eval(node)
     raise ValueError(f"{ast.unparse(node)} is neither a type nor a value")
+
+
+def filled(arguments: Any, seed: int) -> Any:
+    """Return the arguments with numbers in the place of types: random ones, of whole numbers small.
+
+    Whole numbers are 0 to 2, so that most may also be indices.
+    """
+    leaves, tree = jax.tree.flatten(arguments)
+    keys = jax.random.split(jax.random.key(seed), max(len(leaves), 1))
+    return jax.tree.unflatten(tree, [*map(_filled, leaves, keys)])
+
+
+def _filled(leaf: Any, key: jax.Array) -> Any:
+    if not isinstance(leaf, jax.ShapeDtypeStruct):
+        return leaf
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        number = math.prod(leaf.shape)
+        return jax.random.split(key, max(number, 1))[:number].reshape(leaf.shape)
+    if jnp.issubdtype(leaf.dtype, jnp.inexact):
+        return jax.random.normal(key, leaf.shape, leaf.dtype)
+    if leaf.dtype == bool:
+        return jax.random.bernoulli(key, shape=leaf.shape)
+    return jax.random.randint(key, leaf.shape, 0, 3).astype(leaf.dtype)
 
 
 def axes(option: str, text: str) -> Any:

@@ -6,6 +6,8 @@ never layout: whether a parameter is at its default is a fact, whether to hide i
 choose.
 """
 
+from vmapguide._data.annotated import AnnotatedFunction as AnnotatedFunction
+from vmapguide._data.annotated import AnnotatedLine as AnnotatedLine
 from vmapguide._data.costs import Choice as Choice
 from vmapguide._data.costs import CostStep as CostStep
 from vmapguide._data.costs import Gap as Gap
@@ -19,6 +21,8 @@ from vmapguide._data.findings import Limits as Limits
 from vmapguide._data.findings import Rule as Rule
 from vmapguide._data.findings import Severity as Severity
 from vmapguide._data.findings import page_of as page_of
+from vmapguide._data.kinds import WEIGHTS as WEIGHTS
+from vmapguide._data.kinds import Kind as Kind
 from vmapguide._data.programs import Equation as Equation
 from vmapguide._data.programs import Literal as Literal
 from vmapguide._data.programs import Pair as Pair

@@ -16,6 +16,10 @@ from vmapguide._data.sources import Source
 Severity = Literal["warning", "note"]
 
 
+# From here on three digits do not show all before the point.
+_LONG = 999.5
+
+
 class Bytes(int):
     """A number of bytes, which prints with a unit: `1.5 MiB`."""
 
@@ -23,7 +27,8 @@ class Bytes(int):
         """Return the number with three digits and a unit."""
         for unit, name in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
             if self >= unit:
-                return f"{self / unit:.3g} {name}"
+                number = self / unit
+                return f"{number:.3g} {name}" if number < _LONG else f"{number:.0f} {name}"
         return f"{int(self)} B"
 
     def __format__(self, spec: str) -> str:
@@ -86,8 +91,8 @@ class Finding:
         >>> def f(x):
         ...     return jax.lax.cond(x > 0, jnp.sin, jnp.cos, x)
         >>> finding, = vmapguide.explain(f)(jnp.ones(3)).findings
-        >>> finding.code, finding.severity, finding.factor, finding.source.expression
-        ('VG101', 'note', 2.0, 'jax.lax.cond(x > 0, jnp.sin, jnp.cos, x)')
+        >>> finding.code, finding.name, finding.severity, finding.factor
+        ('VG101', 'all branches run', 'note', 2.0)
     """
 
     rule: Rule

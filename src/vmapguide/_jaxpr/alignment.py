@@ -12,6 +12,7 @@ not the same, the alignment is declined: it would be a guess.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ import jax.extend.core as jec
 from vmapguide._data import Pair
 from vmapguide._jaxpr import primitives
 from vmapguide._jaxpr.compat import AnyJaxpr, consts_of, opened, with_inputs
-from vmapguide._jaxpr.value_numbering import Numbering, Numbers
+from vmapguide._jaxpr.value_numbering import Numbered, Numbering
 from vmapguide._jaxpr.walk import inlined, jaxprs_in
 
 
@@ -35,16 +36,6 @@ class Alignment:
 
 
 @dataclass(frozen=True)
-class _Equation:
-    eqn: jec.JaxprEqn
-    numbers: Numbers
-
-    @property
-    def is_layout(self) -> bool:
-        return self.numbers.is_layout
-
-
-@dataclass(frozen=True)
 class _Side:
     """A jaxpr as its equations that do work, and those that only move axes around each.
 
@@ -54,16 +45,16 @@ class _Side:
             after all of them.
     """
 
-    work: list[_Equation]
-    layout: list[list[_Equation]]
+    work: list[Numbered]
+    layout: list[list[Numbered]]
 
-    def between(self, start: int, end: int) -> list[_Equation]:
+    def between(self, start: int, end: int) -> list[Numbered]:
         """Return all equations from after the work before `start` up to the work at `end`."""
         runs = zip(self.layout[start:end], self.work[start:end], strict=True)
         return [*(e for layout, work in runs for e in (*layout, work)), *self.layout[end]]
 
 
-def _side(equations: Iterable[_Equation]) -> _Side:
+def _side(equations: Iterable[Numbered]) -> _Side:
     side = _Side([], [[]])
     for equation in equations:
         if equation.is_layout:
@@ -120,15 +111,11 @@ def align(left: AnyJaxpr, right: AnyJaxpr) -> Alignment:
     """
     numbering = Numbering()
     (ours, our_key), (theirs, their_key) = numbering.read(left), numbering.read(right)
-    sides = _equations(left, ours), _equations(right, theirs)
-    pairs = [*_with_moves([*_rows(_side(sides[0]), _side(sides[1]), 0)], sides)]
+    rows = [*_rows(_side(ours), _side(theirs), 0)]
+    pairs = [*_with_moves(rows, [*ours, *theirs])]
     same = our_key == their_key
     both = any(pair.left and pair.right and not pair.is_layout for pair in pairs)
     return Alignment(tuple(pairs) if same or both else None, same)
-
-
-def _equations(jaxpr: AnyJaxpr, numbers: list[Numbers]) -> list[_Equation]:
-    return [*map(_Equation, opened(jaxpr).eqns, numbers)]
 
 
 def _rows(left: _Side, right: _Side, depth: int) -> Iterator[Pair[jec.JaxprEqn]]:
@@ -146,13 +133,12 @@ def _rows(left: _Side, right: _Side, depth: int) -> Iterator[Pair[jec.JaxprEqn]]
         i, j = a + length, b + length
 
 
-def _key(equation: _Equation) -> tuple[object, ...]:
+def _key(equation: Numbered) -> tuple[object, ...]:
     """Return what two equations have in common that are the same but for their axes."""
-    numbers = equation.numbers
-    if not numbers.results:
-        return (numbers.made,)
+    if not equation.results:
+        return (equation.made,)
     sizes = tuple(map(_sizes, equation.eqn.outvars))
-    return (*(value.view.base for value in numbers.results), sizes, equation.eqn.primitive.name)
+    return (*(value.view.base for value in equation.results), sizes, equation.eqn.primitive.name)
 
 
 def _sizes(var: jec.Var) -> tuple[int, ...]:
@@ -176,7 +162,7 @@ def _between(
     yield from _alone(left.layout[ours[1]], right.layout[theirs[1]], depth)
 
 
-def _name(equation: _Equation) -> str:
+def _name(equation: Numbered) -> str:
     return equation.eqn.primitive.name
 
 
@@ -191,31 +177,28 @@ def _inside(left: jec.JaxprEqn, right: jec.JaxprEqn, depth: int) -> Iterator[Pai
         return
     for pair in zip(ours, theirs, strict=True):
         numbering = Numbering()
-        one, other = (_side(_equations(jaxpr, numbering.read(jaxpr)[0])) for jaxpr in pair)
+        one, other = (_side(numbering.read(jaxpr)[0]) for jaxpr in pair)
         yield from _rows(one, other, depth)
 
 
 def _same_or_alone(
-    left: list[_Equation], right: list[_Equation], depth: int
+    left: list[Numbered], right: list[Numbered], depth: int
 ) -> Iterator[Pair[jec.JaxprEqn]]:
     """Yield the rows of equations that are on one side only, unless they are the same."""
-    ours, theirs = ([e.numbers.made for e in side] for side in (left, right))
-    i = j = 0
-    for a, b, length in SequenceMatcher(None, ours, theirs, autojunk=False).get_matching_blocks():
-        yield from _alone(left[i:a], right[j:b], depth)
-        i, j = a + length, b + length
-        for one, other in zip(left[a:i], right[b:j], strict=True):
-            yield _paired(one, other, depth)
+    ours, theirs = ([e.made for e in side] for side in (left, right))
+    for tag, i, j, k, n in SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
+        if tag == "equal":
+            yield from map(functools.partial(_paired, depth=depth), left[i:j], right[k:n])
+        else:
+            yield from _alone(left[i:j], right[k:n], depth)
 
 
-def _paired(left: _Equation, right: _Equation, depth: int) -> Pair[jec.JaxprEqn]:
-    same = left.numbers.made == right.numbers.made
+def _paired(left: Numbered, right: Numbered, depth: int) -> Pair[jec.JaxprEqn]:
+    same = left.made == right.made
     return Pair(left.eqn, right.eqn, "same" if same else "layout", left.is_layout, depth)
 
 
-def _alone(
-    left: list[_Equation], right: list[_Equation], depth: int
-) -> Iterator[Pair[jec.JaxprEqn]]:
+def _alone(left: list[Numbered], right: list[Numbered], depth: int) -> Iterator[Pair[jec.JaxprEqn]]:
     for e in left:
         yield Pair(e.eqn, None, "left", e.is_layout, depth)
     for e in right:
@@ -223,10 +206,10 @@ def _alone(
 
 
 def _with_moves(
-    pairs: list[Pair[jec.JaxprEqn]], sides: tuple[list[_Equation], ...]
+    pairs: list[Pair[jec.JaxprEqn]], equations: list[Numbered]
 ) -> Iterator[Pair[jec.JaxprEqn]]:
     """Yield the rows, with equations found that are on both sides, but not in the same place."""
-    keys = {id(e.eqn): (e.numbers.made, _key(e)) for side in sides for e in side}
+    keys = {id(e.eqn): (e.made, _key(e)) for e in equations}
 
     def key(pair: Pair[jec.JaxprEqn]) -> Hashable:
         """Return what an outermost equation that is alone has in common with its counterpart."""

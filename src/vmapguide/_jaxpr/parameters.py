@@ -108,9 +108,7 @@ def text_of(value: Any) -> str:  # noqa: C901, PLR0911 - one case for each kind 
     if type(value) in _PLAIN:
         return str(value)  # As are most of them.
     match value:
-        case np.generic():
-            return text_of(value.item())
-        case np.ndarray() if value.ndim == 0:
+        case np.generic() | np.ndarray(ndim=0):
             return text_of(value.item())
         case enum.Enum():
             return str(value)

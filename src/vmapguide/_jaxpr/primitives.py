@@ -63,6 +63,12 @@ class Traits:
             first operand, so that nothing else may be drawn from this key.
         keeps_key: of a random key, or of the words of one, what it returns: the `whole`, or `part`
             of an array of them.
+        smaller: of a comparison, which operand is the smaller one where it holds.
+        formula: of a kernel, how many rows a matrix may have for which what it computes can be
+            written out, in a few terms that are as accurate. 0 if it cannot be.
+        stands_alone: whether XLA computes it apart from what is around it, so that its operands
+            and its results are held in memory, on a CPU at least. The others it can fuse: a chain
+            of them into a reduction holds none of its values.
     """
 
     work: Work = "unknown"
@@ -77,6 +83,9 @@ class Traits:
     joins: bool = False
     consumes_key: bool = False
     keeps_key: Literal["", "whole", "part"] = ""
+    smaller: int | None = None
+    formula: int = 0
+    stands_alone: bool = False
 
 
 def traits(name: str) -> Traits:
@@ -97,9 +106,13 @@ _MOVES = Traits("moves")
 _FREE = Traits("free")
 _RULE = Traits("rule")
 _REDUCTION = Traits("rule", reduction=True)
-_PRODUCT = Traits("rule", role="product")
-_KERNEL = Traits("rule", role="kernel")
+_ALONE = Traits("rule", stands_alone=True)
+_PRODUCT = Traits("rule", role="product", stands_alone=True)
+_KERNEL = Traits("rule", role="kernel", stands_alone=True)
+_SHORT_KERNEL = Traits("rule", role="kernel", stands_alone=True, formula=3)
 _INSIDE = Traits("inside")
+_LESS = Traits("arithmetic", elementwise=True, smaller=0)
+_GREATER = Traits("arithmetic", elementwise=True, smaller=1)
 
 PRIMITIVES: dict[str, Traits] = {
     "abs": _ARITHMETIC,
@@ -112,7 +125,7 @@ PRIMITIVES: dict[str, Traits] = {
     "all_gather": _UNKNOWN,
     "all_to_all": _UNKNOWN,
     "and": _COMMUTATIVE,
-    "approx_top_k": _RULE,
+    "approx_top_k": _ALONE,
     "argmax": _RULE,
     "argmin": _RULE,
     "asin": _TRANSCENDENTAL,
@@ -129,13 +142,13 @@ PRIMITIVES: dict[str, Traits] = {
     "cbrt": _TRANSCENDENTAL,
     "ceil": _ARITHMETIC,
     "checkpoint": Traits("inside", body="jaxpr"),
-    "cholesky": _KERNEL,
+    "cholesky": _SHORT_KERNEL,
     "clamp": _ARITHMETIC,
     "closed_call": Traits("inside", body="call_jaxpr"),
     "clz": _ARITHMETIC,
     "complex": _ARITHMETIC,
     "concatenate": Traits("moves", joins=True),
-    "cond": _INSIDE,
+    "cond": Traits("inside", stands_alone=True),
     "conj": _ARITHMETIC,
     "conv_general_dilated": _PRODUCT,
     "convert_element_type": _ARITHMETIC,
@@ -146,11 +159,11 @@ PRIMITIVES: dict[str, Traits] = {
     "cos": _TRANSCENDENTAL,
     "cosh": _TRANSCENDENTAL,
     "create_token": _FREE,
-    "cumlogsumexp": _RULE,
-    "cummax": _RULE,
-    "cummin": _RULE,
-    "cumprod": _RULE,
-    "cumsum": _RULE,
+    "cumlogsumexp": _ALONE,
+    "cummax": _ALONE,
+    "cummin": _ALONE,
+    "cumprod": _ALONE,
+    "cumsum": _ALONE,
     "custom_jvp_call": Traits("inside", role="call", body="call_jaxpr"),
     "custom_lin": _INSIDE,
     "custom_linear_solve": _INSIDE,
@@ -164,9 +177,9 @@ PRIMITIVES: dict[str, Traits] = {
     "div": _ARITHMETIC,
     "dot_general": _PRODUCT,
     "dynamic_slice": Traits("moves", reads_part=True, keeps_key="part"),
-    "dynamic_update_slice": Traits("moves", written=1),
+    "dynamic_update_slice": Traits("moves", written=1, stands_alone=True),
     "eig": _KERNEL,
-    "eigh": _KERNEL,
+    "eigh": Traits("rule", role="kernel", stands_alone=True, formula=2),
     "empty": _FREE,
     "empty2": _UNKNOWN,
     "eq": _COMMUTATIVE,
@@ -178,15 +191,15 @@ PRIMITIVES: dict[str, Traits] = {
     "exp": _TRANSCENDENTAL,
     "exp2": _TRANSCENDENTAL,
     "expm1": _TRANSCENDENTAL,
-    "fft": _RULE,
+    "fft": _ALONE,
     "floor": _ARITHMETIC,
     "freeze": _FREE,
     "gather": Traits("moves", reads_part=True, keeps_key="part"),
-    "ge": _ARITHMETIC,
+    "ge": _GREATER,
     "geqp3": _KERNEL,
     "geqrf": _KERNEL,
     "get": Traits("moves", reads_part=True),
-    "gt": _ARITHMETIC,
+    "gt": _GREATER,
     "hessenberg": _KERNEL,
     "householder_product": _KERNEL,
     "igamma": _TRANSCENDENTAL,
@@ -194,21 +207,21 @@ PRIMITIVES: dict[str, Traits] = {
     "igammac": _TRANSCENDENTAL,
     "imag": Traits("moves", elementwise=True),
     "integer_pow": Traits("rule", elementwise=True),
-    "io_callback": Traits("unknown", role="callback"),
+    "io_callback": Traits("unknown", role="callback", stands_alone=True),
     "iota": _MOVES,
     "iota_2x32_shape": _RULE,
     "is_finite": _ARITHMETIC,
     "jit": Traits("inside", role="call", body="jaxpr"),
-    "le": _ARITHMETIC,
-    "le_to": _ARITHMETIC,
+    "le": _LESS,
+    "le_to": _LESS,
     "lgamma": _TRANSCENDENTAL,
     "log": _TRANSCENDENTAL,
     "log1p": _TRANSCENDENTAL,
     "log2": _TRANSCENDENTAL,
     "logistic": _TRANSCENDENTAL,
-    "lt": _ARITHMETIC,
-    "lt_to": _ARITHMETIC,
-    "lu": _KERNEL,
+    "lt": _LESS,
+    "lt_to": _LESS,
+    "lu": _SHORT_KERNEL,
     "lu_pivots_to_permutation": _RULE,
     "max": _COMMUTATIVE,
     "min": _COMMUTATIVE,
@@ -224,7 +237,7 @@ PRIMITIVES: dict[str, Traits] = {
     "or": _COMMUTATIVE,
     "ormqr": _KERNEL,
     "pad": _MOVES,
-    "pallas_call": Traits("unknown", applies=True),
+    "pallas_call": Traits("unknown", applies=True, stands_alone=True),
     "platform_index": _FREE,
     "pmax": _UNKNOWN,
     "pmin": _UNKNOWN,
@@ -234,15 +247,15 @@ PRIMITIVES: dict[str, Traits] = {
     "pow": _TRANSCENDENTAL,
     "ppermute": _UNKNOWN,
     "psum": _UNKNOWN,
-    "pure_callback": Traits("unknown", role="callback"),
+    "pure_callback": Traits("unknown", role="callback", stands_alone=True),
     "pvary": _FREE,
     "qr": _KERNEL,
     "ragged_all_to_all": _UNKNOWN,
     "ragged_dot_general": _PRODUCT,
-    "random_bits": Traits("rule", role="random", consumes_key=True),
+    "random_bits": Traits("rule", role="random", consumes_key=True, stands_alone=True),
     "random_clone": _MOVES,
     "random_fold_in": _RULE,
-    "random_gamma": Traits("unknown", role="random", consumes_key=True),
+    "random_gamma": Traits("unknown", role="random", consumes_key=True, stands_alone=True),
     "random_seed": _RULE,
     "random_split": Traits("rule", consumes_key=True),
     "random_unwrap": Traits("free", keeps_key="whole"),
@@ -266,22 +279,22 @@ PRIMITIVES: dict[str, Traits] = {
     "remat2": Traits("inside", body="jaxpr"),
     "reshape": Traits("free", role="layout", keeps_key="part"),
     "rev": _MOVES,
-    "rng_bit_generator": Traits("unknown", role="random", consumes_key=True),
+    "rng_bit_generator": Traits("unknown", role="random", consumes_key=True, stands_alone=True),
     "rng_uniform": _UNKNOWN,
     "round": _ARITHMETIC,
     "rsqrt": _TRANSCENDENTAL,
     "run_state": _INSIDE,
-    "scan": Traits("inside", role="loop"),
-    "scatter": Traits("moves", applies=True, written=2),
-    "scatter-add": Traits("rule", applies=True, written=2),
-    "scatter-max": Traits("rule", applies=True, written=2),
-    "scatter-min": Traits("rule", applies=True, written=2),
-    "scatter-mul": Traits("rule", applies=True, written=2),
-    "scatter-sub": Traits("rule", applies=True, written=2),
+    "scan": Traits("inside", role="loop", stands_alone=True),
+    "scatter": Traits("moves", applies=True, written=2, stands_alone=True),
+    "scatter-add": Traits("rule", applies=True, written=2, stands_alone=True),
+    "scatter-max": Traits("rule", applies=True, written=2, stands_alone=True),
+    "scatter-min": Traits("rule", applies=True, written=2, stands_alone=True),
+    "scatter-mul": Traits("rule", applies=True, written=2, stands_alone=True),
+    "scatter-sub": Traits("rule", applies=True, written=2, stands_alone=True),
     "schur": _KERNEL,
     "select_and_gather_add": Traits("rule", applies=True),
-    "select_and_scatter": Traits("unknown", applies=True),
-    "select_and_scatter_add": Traits("rule", applies=True),
+    "select_and_scatter": Traits("unknown", applies=True, stands_alone=True),
+    "select_and_scatter_add": Traits("rule", applies=True, stands_alone=True),
     "select_n": _ARITHMETIC,
     "shard_map": _INSIDE,
     "sharding_constraint": _FREE,
@@ -292,7 +305,7 @@ PRIMITIVES: dict[str, Traits] = {
     "sin": _TRANSCENDENTAL,
     "sinh": _TRANSCENDENTAL,
     "slice": Traits("moves", reads_part=True, keeps_key="part"),
-    "sort": Traits("rule", joins=True),
+    "sort": Traits("rule", joins=True, stands_alone=True),
     "split": Traits("moves", keeps_key="part"),
     "sqrt": _TRANSCENDENTAL,
     "square": _ARITHMETIC,
@@ -304,15 +317,15 @@ PRIMITIVES: dict[str, Traits] = {
     "swap": Traits("moves", written=1),
     "tan": _TRANSCENDENTAL,
     "tanh": _TRANSCENDENTAL,
-    "threefry2x32": _RULE,
+    "threefry2x32": _ALONE,
     "tile": _MOVES,
-    "top_k": _RULE,
+    "top_k": _ALONE,
     "transpose": Traits("moves", role="layout", keeps_key="part"),
-    "triangular_solve": _KERNEL,
+    "triangular_solve": _SHORT_KERNEL,
     "tridiagonal": _KERNEL,
     "tridiagonal_solve": _KERNEL,
     "unstack": Traits("moves", keeps_key="part"),
-    "while": Traits("inside", role="loop"),
+    "while": Traits("inside", role="loop", stands_alone=True),
     "xor": _COMMUTATIVE,
     "zeta": _TRANSCENDENTAL,
 }

@@ -98,7 +98,7 @@ def _same_numbers(ours: Any, theirs: Any) -> bool:
     if any(isinstance(value, jax.core.Tracer) for value in (ours, theirs)):
         return False
     try:
-        a, b = map(_as_numpy, (ours, theirs))
+        a, b = map(as_numpy, (ours, theirs))
         return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
     except (TypeError, ValueError):
         return str(ours) == str(theirs)
@@ -109,7 +109,7 @@ def _same_sized(ours: Any, theirs: Any, same_size: SameSize) -> bool:
     if any(isinstance(value, jax.core.Tracer) for value in (ours, theirs)):
         return False
     try:
-        a, b = map(_as_numpy, (ours, theirs))
+        a, b = map(as_numpy, (ours, theirs))
         if a.ndim == 0 or a.ndim != b.ndim:
             one, other = float(a), float(b)
             return one.is_integer() and other.is_integer() and same_size(int(one), int(other))
@@ -129,7 +129,8 @@ def _once(array: np.ndarray[Any, Any], axis: int) -> np.ndarray[Any, Any]:
     return first if (array == first).all() else array
 
 
-def _as_numpy(value: Any) -> np.ndarray[Any, Any]:
+def as_numpy(value: Any) -> np.ndarray[Any, Any]:
+    """Return the numbers of an array, or the words of keys, as an array of NumPy's."""
     if hasattr(value, "dtype") and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
         value = jax.random.key_data(value)
     return np.asarray(value)

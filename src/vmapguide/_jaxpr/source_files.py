@@ -1,8 +1,7 @@
 """Whose a source file is, and what to call it.
 
-Start with `whose`. A file is the user's, an installed library's, or vmapguide's own. `home` says
-of which library a function is, if the function that is explained is one of a library, and
-`shown_paths` how to name files to the reader.
+Start with `whose`. A file is the user's, an installed library's, or vmapguide's own. `shown_paths`
+says how to name files to the reader.
 """
 
 from __future__ import annotations
@@ -61,11 +60,6 @@ class Home:
 
     file: str
     library: str
-
-
-def home(file: str) -> Home:
-    """Return where a function is at home that is written in a file."""
-    return Home(file, library_of(file) if is_library(file) else "")
 
 
 def library_of(path: str) -> str:

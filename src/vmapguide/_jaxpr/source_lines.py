@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import functools
 import types
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from vmapguide._data import Source
-from vmapguide._jaxpr import source_pieces
 from vmapguide._jaxpr.compat import frames
-from vmapguide._jaxpr.source_files import Home, is_library, library_of, whose
+from vmapguide._jaxpr.source_files import Home, library_of, whose
 from vmapguide._jaxpr.source_pieces import piece_of
 from vmapguide._jaxpr.walk import walk
 
@@ -53,6 +52,38 @@ def of_equation(eqn: Any, at: Home | None = None) -> Source | None:
     return piece_of(*inner) if inner else None
 
 
+def calls_to(eqn: Any, at: Home | None = None) -> tuple[Source, ...]:
+    """Return the pieces of code that led to an equation, each called by the one behind it.
+
+    Args:
+        eqn: the equation.
+        at: where the function that is explained is at home; if it is a library's, its pieces count.
+    """
+    library = at.library if at else ""
+    found: dict[Source, None] = {}
+    for code, instruction in frames(eqn):
+        owner = whose(code.co_filename)
+        if owner == "ours":
+            break
+        is_home = owner == "library" and library and code.co_filename.startswith(library)
+        if owner == "user" or is_home:
+            piece = piece_of(code, instruction)
+            if piece is not None:
+                found.setdefault(piece)
+    return tuple(found)
+
+
+def of_nested(eqn: Any, outer: Sequence[Any]) -> Source | None:
+    """Return the user's code that made an equation, or that called the library code around it.
+
+    Args:
+        eqn: the equation.
+        outer: the equations that it is nested in, the outermost first.
+    """
+    every = map(of_equation, (eqn, *reversed(outer)))
+    return next((source for source in every if source is not None), None)
+
+
 def in_library(eqn: Any) -> Source | None:
     """Return the piece of library code that made an equation; None if there is nothing to see.
 
@@ -60,10 +91,11 @@ def in_library(eqn: Any) -> Source | None:
     the function that was called. What lies below every operation is left out.
     """
     found: list[tuple[types.CodeType, int]] = []
-    for code, instruction in _frames(eqn):
-        if not is_library(code.co_filename):
+    for code, instruction in frames(eqn):
+        owner = whose(code.co_filename)
+        if owner in ("ours", "user"):
             break
-        if code.co_filename not in _below_all():
+        if owner == "library" and code.co_filename not in _below_all():
             found.append((code, instruction))
     if not found:
         return None
@@ -74,24 +106,12 @@ def in_library(eqn: Any) -> Source | None:
 def is_library_key(eqn: Any) -> bool:
     """Say whether a library made a random key of its own, rather than the user's code."""
     called = ""
-    for code, _ in _frames(eqn):
-        if not is_library(code.co_filename):
-            break
-        called = code.co_filename
-    return called not in ("", _RANDOM)
-
-
-def _frames(eqn: Any) -> Iterator[tuple[types.CodeType, int]]:
-    """Yield the frames that led to an equation, up to whoever called vmapguide.
-
-    The innermost is the first, and each has its instruction.
-    """
-    for code, instruction in frames(eqn):
+    for code, _ in frames(eqn):
         owner = whose(code.co_filename)
-        if owner == "ours":
-            return
-        if owner != "python":
-            yield code, instruction
+        if owner in ("ours", "user"):
+            break
+        called = code.co_filename if owner == "library" else called
+    return called not in ("", _RANDOM)
 
 
 @functools.cache
@@ -114,8 +134,3 @@ def _below_all() -> frozenset[str]:
             end = codes.index(f.__code__) if f.__code__ in codes else len(codes)
             found |= {code.co_filename for code in codes[:end]}
     return frozenset(found)
-
-
-def forget() -> None:
-    """Forget what files say: they may have been edited since they were last looked at."""
-    source_pieces.forget()

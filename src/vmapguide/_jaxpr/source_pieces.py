@@ -17,43 +17,32 @@ from typing import NamedTuple
 from vmapguide._data import Source
 
 
+# A code object with the positions of its instructions, by its `id`, for which it is kept: its hash
+# takes as long as it is, and equal code in two files is equal. To find the position of one
+# instruction takes as long as to find those of all.
+_positions: dict[int, tuple[types.CodeType, tuple[tuple[int | None, ...], ...]]] = {}
+
+# The pieces of instructions, by the `id` of their code.
+_pieces: dict[tuple[int, int], Source | None] = {}
+
+
 def piece_of(code: types.CodeType, instruction: int) -> Source | None:
     """Return the piece of a source file that an instruction was compiled from, None if unknown."""
-    if id(code) not in _codes:
-        _codes[id(code)] = _Code(code)
-    return _codes[id(code)].piece(instruction)
+    key = id(code), instruction
+    if key not in _pieces:
+        if id(code) not in _positions:
+            _positions[id(code)] = code, tuple(code.co_positions())
+        _, positions = _positions[id(code)]
+        known = 0 <= instruction // 2 < len(positions)
+        _pieces[key] = _piece(code, positions[instruction // 2]) if known else None
+    return _pieces[key]
 
 
 def forget() -> None:
     """Forget what files say: they may have been edited since they were last looked at."""
     text_of.cache_clear()
-    _codes.clear()
-
-
-class _Code:
-    """A code object with its pieces, each found once.
-
-    To find the position of one instruction takes as long as to find those of all.
-    """
-
-    def __init__(self, code: types.CodeType) -> None:
-        """Take a code object."""
-        self.code = code
-        self.positions = tuple(code.co_positions())
-        self.pieces: dict[int, Source | None] = {}
-
-    def piece(self, instruction: int) -> Source | None:
-        """Return the piece of the user's code that an instruction was compiled from."""
-        if instruction not in self.pieces:
-            known = 0 <= instruction // 2 < len(self.positions)
-            positions = self.positions[instruction // 2] if known else (None,)
-            self.pieces[instruction] = _piece(self.code, positions)
-        return self.pieces[instruction]
-
-
-# By `id`, for which the code is kept: its hash takes as long as it is, and equal code in two files
-# is equal.
-_codes: dict[int, _Code] = {}
+    _positions.clear()
+    _pieces.clear()
 
 
 @functools.lru_cache(maxsize=256)
@@ -66,6 +55,17 @@ def text_of(path: str) -> str:
 @functools.lru_cache(maxsize=256)
 def _lines(text: str) -> list[str]:
     return text.split("\n")
+
+
+def line_of(file: str, line: int, function: str) -> Source | None:
+    """Return a line of a file as a piece of its code, None if there is no such line."""
+    lines = _lines(text_of(file))
+    text = lines[line - 1] if 0 < line <= len(lines) else ""
+    if not text.strip():
+        return None
+    indentation = len(text) - len(text.lstrip())
+    end = len(text.rstrip())
+    return Source(file, line, line, indentation, end, text.strip(), indentation, function)
 
 
 def _piece(code: types.CodeType, positions: tuple[int | None, ...]) -> Source | None:
@@ -124,13 +124,11 @@ class _Nodes(NamedTuple):
 
 @functools.lru_cache(maxsize=256)
 def _nodes(text: str) -> _Nodes:
-    spans: set[tuple[int, int, int, int]] = set()
-    starts: dict[tuple[int, int], int] = {}
-    functions: set[tuple[str, int]] = set()
+    spans, starts, functions = found = _Nodes(set(), {}, set())
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
-        return _Nodes(spans, starts, functions)
+        return found
     for node in ast.walk(tree):
         if isinstance(node, (ast.expr, ast.stmt)):
             ends = node.end_lineno or node.lineno, node.end_col_offset or 0
@@ -141,4 +139,4 @@ def _nodes(text: str) -> _Nodes:
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
             functions.add((node.name, first))
-    return _Nodes(spans, starts, functions)
+    return found

@@ -175,12 +175,12 @@ class _Matcher:
         sized = self.same.size is None
         ours, theirs = ([_form(eqn, sized=sized) for eqn in eqns] for eqns in (left, right))
         matcher = difflib.SequenceMatcher(None, ours, theirs, autojunk=False)
-        i = j = 0
-        for block in matcher.get_matching_blocks():
-            yield from ((eqn, None) for eqn in left[i : block.a])
-            yield from ((None, eqn) for eqn in right[j : block.b])
-            i, j = block.a + block.size, block.b + block.size
-            yield from zip(left[block.a : i], right[block.b : j], strict=True)
+        for tag, i, j, k, n in matcher.get_opcodes():
+            if tag == "equal":
+                yield from zip(left[i:j], right[k:n], strict=True)
+            else:
+                yield from ((eqn, None) for eqn in left[i:j])
+                yield from ((None, eqn) for eqn in right[k:n])
 
     def equation(self, names: _Names, left: jec.JaxprEqn, right: jec.JaxprEqn) -> bool:
         """Match two equations and what is nested in them; say whether they fit."""

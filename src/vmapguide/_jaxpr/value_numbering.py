@@ -27,7 +27,7 @@ Nothing is guessed. What has no rule is the same only if it is the same to the l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -47,15 +47,17 @@ class Value(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Numbers:
+class Numbered:
     """What is known of one equation.
 
     Attributes:
+        eqn: the equation.
         made: the strict number of the operation itself.
         results: its results.
         is_layout: whether it makes no new value, only another view of one.
     """
 
+    eqn: jec.JaxprEqn
     made: int
     results: tuple[Value, ...]
     is_layout: bool
@@ -73,7 +75,7 @@ class Numbering:
         """Return the number of a key, a new one if the key is new."""
         return self._numbers.setdefault(key, len(self._numbers))
 
-    def read(self, jaxpr: AnyJaxpr) -> tuple[list[Numbers], Hashable]:
+    def read(self, jaxpr: AnyJaxpr) -> tuple[list[Numbered], Hashable]:
         """Number a jaxpr.
 
         Returns:
@@ -85,11 +87,16 @@ class Numbering:
         values: dict[Any, Value] = {}
         for var, key in self._inputs(jaxpr):
             values[var] = _whole(self.number(*key, str(var.aval)), var.aval)
-        effects = _EffectOrder(self.number)
-        rows: list[Numbers] = []
+        # An equation with an effect is another operation each time: it is told from others by how
+        # many there are, or if it has results, by all effects before it, on which these may depend.
+        effects, past = 0, 0
+        rows: list[Numbered] = []
         for eqn in inner.eqns:
-            row = self._equation(eqn, values, effects.before(eqn))
-            effects.after(eqn, row.made)
+            effects += bool(eqn.effects)
+            turn = past if eqn.outvars else effects
+            row = self._equation(eqn, values, turn if eqn.effects else None)
+            if eqn.effects:
+                past = self.number("past", past, row.made)
             values.update(zip(eqn.outvars, row.results, strict=True))
             rows.append(row)
         results = tuple(self._value(atom, values).strict for atom in inner.outvars)
@@ -103,9 +110,9 @@ class Numbering:
         for i, var in enumerate(arguments):
             yield var, ("argument", i)
         for var, value in constants(jaxpr):
-            yield var, ("constant", self._keys.objects.of_array(value))
+            yield var, ("constant", self._keys.of_array(value))
 
-    def _equation(self, eqn: jec.JaxprEqn, values: dict[Any, Value], turn: int | None) -> Numbers:
+    def _equation(self, eqn: jec.JaxprEqn, values: dict[Any, Value], turn: int | None) -> Numbered:
         params = self._keys.of(eqn)
         operands = [self._value(atom, values) for atom in eqn.invars]
         views = tuple(operand.view for operand in operands)
@@ -114,7 +121,7 @@ class Numbering:
         strict = [self.number("output", made, k) for k in range(len(eqn.outvars))]
         view = moved(eqn, views) if len(strict) == 1 and not eqn.effects else None
         seen = self._computed(eqn, params, views, turn) if view is None else [view]
-        return Numbers(made, tuple(map(Value, strict, seen)), is_layout=view is not None)
+        return Numbered(eqn, made, tuple(map(Value, strict, seen)), is_layout=view is not None)
 
     def _computed(
         self, eqn: jec.JaxprEqn, params: Params, operands: tuple[View, ...], turn: int | None
@@ -138,28 +145,3 @@ class Numbering:
 
 def _whole(number: int, aval: Any) -> Value:
     return Value(number, whole(number, aval))
-
-
-class _EffectOrder:
-    """Tells equations with effects apart that are otherwise the same.
-
-    Such an equation is another operation each time, and its results may depend on all effects
-    before it.
-    """
-
-    def __init__(self, number: Callable[..., int]) -> None:
-        self._number = number
-        self._count = 0
-        self._past = 0  # The number of all effects so far, in their order.
-
-    def before(self, eqn: jec.JaxprEqn) -> int | None:
-        """Return what counts of the effects before an equation; None if it has no effect."""
-        if not eqn.effects:
-            return None
-        self._count += 1
-        return self._past if eqn.outvars else self._count
-
-    def after(self, eqn: jec.JaxprEqn, made: int) -> None:
-        """Note an equation, by the strict number of its operation."""
-        if eqn.effects:
-            self._past = self._number("past", self._past, made)

@@ -6,6 +6,7 @@ Start with `compare_trees`, which returns a `LeafResult` for each leaf. `check`,
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -14,6 +15,7 @@ import numpy as np
 
 from vmapguide._advice.wrong_calls import describe
 from vmapguide._data import LeafResult
+from vmapguide._jaxpr.same_values import as_numpy
 
 
 Array = np.ndarray[Any, Any]
@@ -49,7 +51,7 @@ def compare_leaves(
     Returns:
         Where and by how much they differ.
     """
-    ours, theirs = _values(expected), _values(actual)
+    ours, theirs = (as_numpy(_as_array(value)) for value in (expected, actual))
     exact = not jnp.issubdtype(ours.dtype, jnp.inexact)
     eps = 0.0 if exact else float(jnp.finfo(ours.dtype).eps)  # type: ignore[no-untyped-call]
     epsilon = eps and max(eps, epsilon)
@@ -57,24 +59,23 @@ def compare_leaves(
     finite = magnitudes[np.isfinite(magnitudes)]
     rtol = epsilon**_RTOL_POWER if rtol is None else rtol
     atol = _ATOL_UNITS * epsilon * float(finite.max(initial=0)) if atol is None else atol
-    types = type_text(expected), type_text(actual)
-    if types[0] != types[1]:
-        size = int(ours.size)
-        return LeafResult(
-            path=path,
-            expected_type=types[0],
-            actual_type=types[1],
-            rtol=rtol,
-            atol=atol,
-            same=False,
-            identical=False,
-            count=size,
-            size=size,
-            difference=None,
-            index=None,
-            expected=None,
-            actual=None,
-        )
+    result = LeafResult(
+        path=path,
+        expected_type=type_text(expected),
+        actual_type=type_text(actual),
+        rtol=rtol,
+        atol=atol,
+        same=False,
+        identical=False,
+        count=int(ours.size),
+        size=int(ours.size),
+        difference=None,
+        index=None,
+        expected=None,
+        actual=None,
+    )
+    if result.actual_type != result.expected_type:
+        return result
     difference = _difference(ours, theirs, exact=exact)
     allowed = 0.0 if exact else atol + rtol * np.where(np.isfinite(magnitudes), magnitudes, 0)
     beyond = difference > allowed
@@ -83,15 +84,11 @@ def compare_leaves(
     excess = np.where(beyond, difference - allowed, -1) if beyond.any() else difference
     worst = np.unravel_index(int(np.argmax(excess)), excess.shape) if not identical else None
     index = None if worst is None else tuple(int(i) for i in worst)
-    return LeafResult(
-        path,
-        *types,
-        rtol,
-        atol,
+    return dataclasses.replace(
+        result,
         same=not beyond.any(),
         identical=identical,
         count=int(beyond.sum()),
-        size=int(ours.size),
         difference=float(difference.max(initial=0)),
         index=index,
         expected=None if index is None else ours[index].item(),
@@ -136,13 +133,6 @@ def compare_trees(
 def type_text(value: Any) -> str:
     """Return the type of an array or a number as text: `float32[3]`."""
     return describe(_as_array(value))
-
-
-def _values(value: Any) -> Array:
-    """Return the numbers of an array, or the words of keys."""
-    value = _as_array(value)
-    is_key = jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
-    return np.asarray(jax.random.key_data(value) if is_key else value)
 
 
 def _as_array(value: Any) -> Any:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from vmapguide._advice import wrong_calls
-from vmapguide._trace.call import Call
+from vmapguide._trace.call import Call, filled
 
 
 class Arguments:
@@ -122,27 +123,21 @@ class Arguments:
         return tree, leaves, [0 if leaf is None else None for leaf in rest]
 
 
-class Example:
-    """The arguments of one example."""
+class Example(NamedTuple):
+    """The arguments of one example: leaves, which of them are this example's alone, their tree."""
 
-    def __init__(self, leaves: list[Any], is_mapped: list[bool], tree: Any) -> None:
-        """Take the leaves, which of them are this example's alone, and their tree."""
-        self.leaves = leaves
-        self.is_mapped = is_mapped
-        self.tree = tree
+    leaves: list[Any]
+    is_mapped: list[bool]
+    tree: Any
 
     @property
     def mapped(self) -> list[Any]:
         """The leaves that are this example's alone."""
         return [*itertools.compress(self.leaves, self.is_mapped)]
 
-    def filled(self, mapped: Any) -> tuple[Any, Any]:
+    def filled(self, mapped: Iterable[Any]) -> tuple[Any, Any]:
         """Return the arguments with others in the place of those that are this example's alone."""
-        rest = iter(mapped)
-        leaves = [
-            next(rest) if is_mapped else leaf
-            for leaf, is_mapped in zip(self.leaves, self.is_mapped, strict=True)
-        ]
+        leaves = filled(self.leaves, self.is_mapped, mapped)
         args, kwargs = jax.tree.unflatten(self.tree, leaves)
         return args, kwargs
 

@@ -12,7 +12,7 @@ import contextlib
 import functools
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.extend.core as jec
@@ -25,6 +25,7 @@ from vmapguide._jaxpr.trace_matching import equal
 from vmapguide._jaxpr.walk import inlined, walk
 from vmapguide._measure import agreement
 from vmapguide._measure.causes.stand_ins import stand_in_for
+from vmapguide._trace.call import Traced
 
 
 # So many examples run as they are. They show whether a program can run the others.
@@ -56,13 +57,13 @@ def run_loop(
             in copies that the function may delete.
         examples: the numbers of the examples.
     """
-    program: LoopProgram | None = None
+    program: Traced | None = None
     is_same = True
     for number, example in enumerate(examples):
         run, arguments = prepared(example)
         if program is not None:
             # What has changed once may change back.
-            is_same = is_same and program.equals(trace_program(run, arguments))
+            is_same = is_same and _equal(program, trace_program(run, arguments))
             if is_same:
                 yield program.run(arguments)
                 continue
@@ -73,40 +74,32 @@ def run_loop(
             # The function may have deleted what it was given.
             run, arguments = prepared(example)
             program = trace_program(run, arguments)
-            is_same = program is not None and program.gives(result, arguments)
+            is_same = program is not None and _gives(program, result, arguments)
         yield result
 
 
-class LoopProgram(NamedTuple):
-    """The jaxpr of a function on one example, and the tree of its results."""
+def _equal(program: Traced, other: Traced | None) -> bool:
+    """Say whether two programs are the same."""
+    return (
+        other is not None and program.results == other.results and equal(program.jaxpr, other.jaxpr)
+    )
 
-    jaxpr: Any
-    results: Any
 
-    def run(self, arguments: Sequence[Any]) -> Any:
-        """Evaluate it, one equation after the other: each is compiled, as it is without a jaxpr."""
-        return self.results.unflatten(jec.jaxpr_as_fun(self.jaxpr)(*arguments))
-
-    def equals(self, other: LoopProgram | None) -> bool:
-        """Say whether it is the same program."""
-        return (
-            other is not None and self.results == other.results and equal(self.jaxpr, other.jaxpr)
-        )
-
-    def gives(self, results: Any, arguments: Sequence[Any]) -> bool:
-        """Say whether it gives these results, and can be evaluated again."""
-        every = [eqn for jaxpr in walk(self.jaxpr) for eqn in jaxpr.eqns]
-        if any(
-            eqn.primitive.name in _CALLBACKS or any(eqn.params.get("donated_invars", ()))
-            for eqn in every
-        ):
-            return False
-        with contextlib.suppress(Exception):
-            if jax.tree.structure(results) == self.results:
-                silent = self._replace(jaxpr=inlined(self.jaxpr, _silent))
-                again = jax.tree.map(jnp.asarray, (results, silent.run(arguments)))
-                return all(leaf.identical for leaf in agreement.compare_trees(*again))
+def _gives(program: Traced, results: Any, arguments: Sequence[Any]) -> bool:
+    """Say whether a program gives these results, and can be evaluated again."""
+    every = [eqn for jaxpr in walk(program.jaxpr) for eqn in jaxpr.eqns]
+    if any(
+        eqn.primitive.name in _CALLBACKS or any(eqn.params.get("donated_invars", ()))
+        for eqn in every
+    ):
         return False
+    with contextlib.suppress(Exception):
+        if jax.tree.structure(results) == program.results:
+            silent: Any = inlined(program.jaxpr, _silent)
+            again = program._replace(jaxpr=silent).run(arguments)
+            compared = agreement.compare_trees(*jax.tree.map(jnp.asarray, (results, again)))
+            return all(leaf.identical for leaf in compared)
+    return False
 
 
 def _silent(eqn: jec.JaxprEqn) -> AnyJaxpr | None:
@@ -114,12 +107,10 @@ def _silent(eqn: jec.JaxprEqn) -> AnyJaxpr | None:
     return stand_in_for(eqn, lambda *_: ()) if eqn.primitive.name in _PRINTS else None
 
 
-def trace_program(run: Run, arguments: Sequence[Any]) -> LoopProgram | None:
+def trace_program(run: Run, arguments: Sequence[Any]) -> Traced | None:
     """Return the program of a function; None if it cannot be traced."""
     with contextlib.suppress(Exception):
-        make = jax.make_jaxpr(lambda *traced: run(traced), return_shape=True)
-        jaxpr, shapes = make(*arguments)
-        return LoopProgram(jaxpr, jax.tree.structure(shapes))
+        return Traced.of(lambda *traced: run(traced), arguments)
     return None
 
 

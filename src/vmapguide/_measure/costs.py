@@ -7,6 +7,7 @@ known to `flops`, and how often it runs to `run_counts`; here the two become pla
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,7 +59,11 @@ class ProgramCost:
 def of_jaxpr(jaxpr: AnyJaxpr) -> ProgramCost:
     """Return what a program costs, equation by equation."""
     counted = run_counts.count(jaxpr)
-    return _program_cost(jaxpr, counted, map(_of_equation, counted.entries), Count())
+    steps = (
+        _cost_step(e.eqn.primitive.name, source_lines.of_nested(e.eqn, e.outer), [e], None)
+        for e in counted.entries
+    )
+    return _program_cost(jaxpr, counted, steps, Count())
 
 
 def of_steps(
@@ -91,8 +96,8 @@ def _program_cost(
         total=_known_work(counted),
         cheapest=_known_work(run_counts.count(jaxpr, cheapest=True)),
         loops=tuple(_loops(counted)),
-        choices=tuple(_choices(counted)),
-        choices_of_one=tuple(_choices(of_one)),
+        choices=tuple(itertools.chain(*counted.choices.values())),
+        choices_of_one=tuple(itertools.chain(*of_one.choices.values())),
         uncounted=dict(uncounted),
         steps=tuple(steps),
         scans=tuple(counted.scans),
@@ -120,11 +125,6 @@ def _of_steps(
         yield _cost_step("out_axes", None, made, 0)
 
 
-def _of_equation(entry: Entry) -> CostStep:
-    """Return what an equation costs."""
-    return _cost_step(entry.eqn.primitive.name, _source(entry.eqn, entry.outer), [entry], None)
-
-
 def _cost_step(
     name: str, source: Source | None, entries: Sequence[Entry], per_example_work: int | None
 ) -> CostStep:
@@ -145,16 +145,8 @@ def _loops(counted: Count) -> Iterator[Loop]:
     for name, loop in counted.loops.items():
         for inside in loop.inside:
             one_trip = _sum(entries.get((*inside, name), ()))
-            yield Loop(name, _source(loop.eqn, loop.outer), inside, **dataclasses.asdict(one_trip))
-
-
-def _choices(counted: Count) -> Iterator[Choice]:
-    """Yield the choices, each once for the unknown loops that it is in."""
-    for name, choice in counted.choices.items():
-        branches = choice.branches
-        source = _source(choice.eqn, choice.outer)
-        for inside, times in choice.times.items():
-            yield Choice(name, source, inside, times, branches, choice.counted)
+            source = source_lines.of_nested(loop.eqn, loop.outer)
+            yield Loop(name, source, inside, **dataclasses.asdict(one_trip))
 
 
 def _sum(entries: Iterable[Entry]) -> Work:
@@ -167,12 +159,3 @@ def _grouped(entries: Iterable[Entry], key: Callable[[Entry], K]) -> dict[K, lis
     for entry in entries:
         groups.setdefault(key(entry), []).append(entry)
     return groups
-
-
-def _source(eqn: jec.JaxprEqn, outer: Sequence[jec.JaxprEqn]) -> Source | None:
-    """Return the user's code that made an equation, or that called the library code around it."""
-    for candidate in (eqn, *reversed(outer)):
-        source = source_lines.of_equation(candidate)
-        if source is not None:
-            return source
-    return None

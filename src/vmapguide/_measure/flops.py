@@ -91,6 +91,16 @@ def _itemsize(atom: Any) -> int:
 Count = float | tuple[float, float] | None
 
 
+def _of_result(flops: int) -> Callable[[jec.JaxprEqn], Count]:
+    """Return a rule by what each element of the result takes."""
+    return lambda eqn: flops * _size(eqn.outvars[0])
+
+
+def _of_operand(number: int) -> Callable[[jec.JaxprEqn], Count]:
+    """Return the rule that counts one for each element of an operand."""
+    return lambda eqn: _size(eqn.invars[number])
+
+
 def _dot_general(eqn: jec.JaxprEqn) -> Count:
     (contracted, _), _ = eqn.params["dimension_numbers"]
     left = _shape(eqn.invars[0])
@@ -131,10 +141,6 @@ def _window(eqn: jec.JaxprEqn) -> Count:
     return _size(eqn.outvars[0]) * (window - 1) * _length(eqn)
 
 
-def _scatter(eqn: jec.JaxprEqn) -> Count:
-    return _size(eqn.invars[2])
-
-
 def _select_and_scatter(eqn: jec.JaxprEqn) -> Count:
     window: int = math.prod(eqn.params["window_dimensions"])
     return _size(eqn.invars[0]) * window
@@ -143,18 +149,6 @@ def _select_and_scatter(eqn: jec.JaxprEqn) -> Count:
 def _length(eqn: jec.JaxprEqn) -> int:
     """Return how many operations the function has that is applied to each element."""
     return max(1, sum(len(jaxpr.eqns) for jaxpr in nested(eqn)))
-
-
-def _scan_along(eqn: jec.JaxprEqn) -> Count:
-    return _size(eqn.outvars[0])
-
-
-def _cumulative_logsumexp(eqn: jec.JaxprEqn) -> Count:
-    return 3 * _size(eqn.outvars[0]), 2 * _size(eqn.outvars[0])
-
-
-def _argument(eqn: jec.JaxprEqn) -> Count:
-    return _size(eqn.invars[0])
 
 
 def _sort(eqn: jec.JaxprEqn) -> Count:
@@ -268,12 +262,6 @@ def _eig(eqn: jec.JaxprEqn) -> Count:
     return batch * (25 if has_vectors else 10) * n**3
 
 
-def _eigh(eqn: jec.JaxprEqn) -> Count:
-    """Count the symmetric QR algorithm with its vectors: 9n³."""
-    batch, n, _ = _matrix(eqn)
-    return batch * 9 * n**3
-
-
 def _svd(eqn: jec.JaxprEqn) -> Count:
     """Count the R-SVD: singular values alone, or with both sets of vectors."""
     batch, m, n = _matrix(eqn)
@@ -284,20 +272,21 @@ def _svd(eqn: jec.JaxprEqn) -> Count:
 
 
 RULES: dict[str, Callable[[jec.JaxprEqn], Count]] = {
-    "addupdate": lambda eqn: _size(eqn.invars[1]),
+    "addupdate": _of_operand(1),
     "approx_top_k": _top_k,
-    "argmax": _argument,
-    "argmin": _argument,
+    "argmax": _of_operand(0),
+    "argmin": _of_operand(0),
     "cholesky": _of_matrices(lambda m, n: m * n**2 / 3),
     "conv_general_dilated": _conv,
-    "cumlogsumexp": _cumulative_logsumexp,
-    "cummax": _scan_along,
-    "cummin": _scan_along,
-    "cumprod": _scan_along,
-    "cumsum": _scan_along,
+    "cumlogsumexp": lambda eqn: (3 * _size(eqn.outvars[0]), 2 * _size(eqn.outvars[0])),
+    "cummax": _of_result(1),
+    "cummin": _of_result(1),
+    "cumprod": _of_result(1),
+    "cumsum": _of_result(1),
     "dot_general": _dot_general,
     "eig": _eig,
-    "eigh": _eigh,
+    # The symmetric QR algorithm with its vectors.
+    "eigh": _of_matrices(lambda n, _: 9 * n**3),
     "fft": _fft,
     "geqp3": _of_matrices(lambda m, n: 2 * m * n**2 - 2 * n**3 / 3),
     "geqrf": _of_matrices(lambda m, n: 2 * m * n**2 - 2 * n**3 / 3),
@@ -307,14 +296,14 @@ RULES: dict[str, Callable[[jec.JaxprEqn], Count]] = {
     "iota_2x32_shape": lambda _: 0,
     "lu": _of_matrices(lambda m, n: m * n**2 - n**3 / 3),
     "lu_pivots_to_permutation": lambda _: 0,
-    "one_minus_square": lambda eqn: 2 * _size(eqn.outvars[0]),
+    "one_minus_square": _of_result(2),
     "ormqr": _ormqr,
     "polynomial": _polynomial,
     "qr": _qr,
     "ragged_dot_general": _ragged_dot,
     "random_bits": _random_bits,
     "random_fold_in": _new_keys,
-    "random_seed": lambda eqn: _size(eqn.outvars[0]),
+    "random_seed": _of_result(1),
     "random_split": _new_keys,
     "reduce": _reduction_by_function,
     "reduce_and": _reduction,
@@ -328,20 +317,20 @@ RULES: dict[str, Callable[[jec.JaxprEqn], Count]] = {
     "reduce_window_min": _window,
     "reduce_window_sum": _window,
     "reduce_xor": _reduction,
-    "scatter-add": _scatter,
-    "scatter-max": _scatter,
-    "scatter-min": _scatter,
-    "scatter-mul": _scatter,
-    "scatter-sub": _scatter,
+    "scatter-add": _of_operand(2),
+    "scatter-max": _of_operand(2),
+    "scatter-min": _of_operand(2),
+    "scatter-mul": _of_operand(2),
+    "scatter-sub": _of_operand(2),
     "schur": _eig,
     "select_and_gather_add": _window,
     "select_and_scatter_add": _select_and_scatter,
     "sort": _sort,
     "svd": _svd,
-    "threefry2x32": lambda eqn: _size(eqn.outvars[0]) * _THREEFRY_BLOCK,
+    "threefry2x32": _of_result(_THREEFRY_BLOCK),
     "top_k": _top_k,
     "triangular_solve": _triangular_solve,
     "tridiagonal": _of_matrices(lambda m, _: 4 * m**3 / 3),
     # Thomas' algorithm, for each right-hand side.
-    "tridiagonal_solve": lambda eqn: 8 * _size(eqn.outvars[0]),
+    "tridiagonal_solve": _of_result(8),
 }

@@ -3,23 +3,23 @@
 The body of a `scan` runs as often as the scan is long. The body of a `while` runs some number of
 times that the jaxpr does not say, and that number gets a name: `n1`. One branch of a `cond` runs,
 and the jaxpr does not say which one: the dearest is counted, or the cheapest, and the choice gets a
-name: `c1`. A first pass names these; a second pass counts. Each jaxpr is looked at once, however
-many equations share it.
+name: `c1`. Each jaxpr is looked at once, however many equations share it.
 """
 
 from __future__ import annotations
 
-import itertools
+import functools
+import operator
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.extend.core as jec
 
-from vmapguide._data import Work
-from vmapguide._jaxpr import primitives
+from vmapguide._data import Choice, Work
+from vmapguide._jaxpr import primitives, source_lines
 from vmapguide._jaxpr.compat import AnyJaxpr, opened
 from vmapguide._jaxpr.walk import nested
 from vmapguide._measure import flops
@@ -54,26 +54,6 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Choice:
-    """A `cond` whose branches differ in what they cost.
-
-    Attributes:
-        eqn: the equation.
-        outer: the equations that it is nested in, the outermost first.
-        times: how often it chooses, by the unknown loops around it.
-        branches: what one run of each branch costs, by the branch's number; of a loop of unknown
-            length in it one trip.
-        counted: the number of the branch that is counted.
-    """
-
-    eqn: jec.JaxprEqn
-    outer: tuple[jec.JaxprEqn, ...]
-    times: dict[Loops, int]
-    branches: tuple[Work, ...]
-    counted: int
-
-
-@dataclass(frozen=True)
 class UnknownLoop:
     """A `while`: the jaxpr does not say how often it goes round.
 
@@ -96,13 +76,13 @@ class Count:
     Attributes:
         entries: the equations that run.
         loops: the unknown loops, by their names.
-        choices: the choices, by their names.
+        choices: the choices by their names, each once for the unknown loops that it is in.
         scans: the lengths of the scans, in order.
     """
 
     entries: list[Entry] = field(default_factory=list)
     loops: dict[str, UnknownLoop] = field(default_factory=dict)
-    choices: dict[str, Choice] = field(default_factory=dict)
+    choices: dict[str, list[Choice]] = field(default_factory=dict)
     scans: list[int] = field(default_factory=list)
 
 
@@ -113,20 +93,6 @@ class _Around(NamedTuple):
     choices: tuple[str, ...] = ()
 
 
-class _Nested(NamedTuple):
-    """A jaxpr that an equation runs, and how often, for one trip of an unknown loop."""
-
-    jaxpr: jec.Jaxpr
-    times: int = 1
-
-
-class _Running(NamedTuple):
-    """A jaxpr that runs, and the equations that it is nested in, the outermost first."""
-
-    jaxpr: jec.Jaxpr
-    outer: tuple[jec.JaxprEqn, ...]
-
-
 def count(jaxpr: AnyJaxpr, *, cheapest: bool = False) -> Count:
     """Count how often every equation of a jaxpr runs, and what that costs.
 
@@ -134,111 +100,114 @@ def count(jaxpr: AnyJaxpr, *, cheapest: bool = False) -> Count:
         jaxpr: the jaxpr.
         cheapest: whether the cheapest branch of each `cond` is counted, not the dearest.
     """
-    counted, branches = Count(), _Branches(cheapest=cheapest)
-    running = _running(jaxpr, branches)
-    names = _named(running, branches)
+    counted, root = Count(), opened(jaxpr)
+    branches = _Branches("cheapest" if cheapest else "dearest")
+    outers: dict[int, tuple[jec.JaxprEqn, ...]] = {id(root): ()}
     runs: dict[int, Counter[_Around]] = defaultdict(Counter)
-    runs[id(running[0].jaxpr)][_Around()] = 1
-    for inner, outer in running:
-        here = runs[id(inner)]
+    runs[id(root)][_Around()] = 1
+    # A branch that is not counted is in the program and does not run.
+    for inner in (inner for inner in _outer_first(root) if id(inner) in runs):
+        here, outer = runs[id(inner)], outers[id(inner)]
         for eqn in inner.eqns:
             amount = _own(eqn)
             for around, times in here.items():
                 total = None if amount is None else amount * times
                 counted.entries.append(Entry(eqn, outer, times, *around, total))
-            if eqn.primitive.name == "scan":
-                counted.scans.append(int(eqn.params["length"]))
-            added = names.get(id(eqn), _Around())
-            for name in added.loops:
-                inside = dict.fromkeys(around.loops for around in here)
-                counted.loops[name] = UnknownLoop(eqn, outer, tuple(inside))
-            for name in added.choices:
-                counted.choices[name] = _choice(eqn, outer, here, branches)
+            added = _note(counted, eqn, outer, here, branches)
             for held, factor in branches.that_run(eqn):
+                outers.setdefault(id(held), (*outer, eqn))
                 for (loops, choices), times in here.items():
                     within = _Around(loops + added.loops, choices + added.choices)
                     runs[id(held)][within] += times * factor
     return counted
 
 
-def branch_work(eqn: jec.JaxprEqn) -> tuple[Work, ...]:
-    """Return what one run of each branch of a `cond` costs, of each unknown loop in it one trip."""
-    branches = _Branches(cheapest=False)
-    return tuple(branches.amount(opened(branch)) for branch in eqn.params["branches"])
-
-
-def _running(jaxpr: AnyJaxpr, branches: _Branches) -> list[_Running]:
-    """Return the jaxprs that run, the outer ones first.
-
-    A branch that is not counted is in the program and does not run.
-    """
-    order = _outer_first(jaxpr)
-    around: dict[int, tuple[jec.JaxprEqn, ...]] = {id(order[0]): ()}
-    for inner in order:
-        for eqn in inner.eqns if id(inner) in around else ():
-            for held, _ in branches.that_run(eqn):
-                around.setdefault(id(held), (*around[id(inner)], eqn))
-    return [_Running(inner, around[id(inner)]) for inner in order if id(inner) in around]
-
-
-def _named(running: list[_Running], branches: _Branches) -> dict[int, _Around]:
-    """Name the unknown loops and the choices in the order of the program.
-
-    Returns:
-        What each of these equations adds to what is around its jaxprs, by the `id` of the equation.
-    """
-    whiles, conds = itertools.count(1), itertools.count(1)
-    names: dict[int, _Around] = {}
-    for eqn in (eqn for inner, _ in running for eqn in inner.eqns):
-        if eqn.primitive.name == "while":
-            names[id(eqn)] = _Around(loops=(f"n{next(whiles)}",))
-        elif eqn.primitive.name == "cond" and branches.is_choice(eqn):
-            names[id(eqn)] = _Around(choices=(f"c{next(conds)}",))
-    return names
-
-
-def _choice(
+def _note(
+    counted: Count,
     eqn: jec.JaxprEqn,
     outer: tuple[jec.JaxprEqn, ...],
-    here: Mapping[_Around, int],
+    here: Counter[_Around],
     branches: _Branches,
-) -> Choice:
-    """Return a choice: how often it is made, and what each branch costs."""
-    times = Counter[Loops]()
-    for around, number in here.items():
-        times[around.loops] += number
-    amounts = tuple(map(branches.amount, map(opened, eqn.params["branches"])))
-    return Choice(eqn, outer, dict(times), amounts, branches.counted(eqn))
+) -> _Around:
+    """Note a scan, an unknown loop or a choice. The latter two are named, in order.
+
+    Returns:
+        What the equation adds to what is around its jaxprs.
+    """
+    if eqn.primitive.name == "scan":
+        counted.scans.append(int(eqn.params["length"]))
+    elif eqn.primitive.name == "while":
+        name = f"n{len(counted.loops) + 1}"
+        inside = dict.fromkeys(around.loops for around in here)
+        counted.loops[name] = UnknownLoop(eqn, outer, tuple(inside))
+        return _Around(loops=(name,))
+    elif eqn.primitive.name == "cond" and branches.is_choice(eqn):
+        name = f"c{len(counted.choices) + 1}"
+        times = Counter[Loops]()
+        for around, number in here.items():
+            times[around.loops] += number
+        source = source_lines.of_nested(eqn, outer)
+        amounts = tuple(map(branches.amount, map(opened, eqn.params["branches"])))
+        counted.choices[name] = [
+            Choice(name, source, loops, number, amounts, branches.counted(eqn))
+            for loops, number in times.items()
+        ]
+        return _Around(choices=(name,))
+    return _Around()
+
+
+class BranchWork(NamedTuple):
+    """What one run of a `cond` costs; of a loop of unknown length one trip.
+
+    Attributes:
+        all: all branches together, and of those nested in them all as well.
+        cheapest: the branch that costs least, and of those nested in it the cheapest.
+    """
+
+    all: Work
+    cheapest: Work
+
+
+def branch_work(eqns: Iterable[jec.JaxprEqn]) -> Iterator[BranchWork]:
+    """Yield for each of these `cond` what its branches cost, all of them and the cheapest."""
+    every, one = _Branches("all"), _Branches("cheapest")
+    for eqn in eqns:
+        branches = [*map(opened, eqn.params["branches"])]
+        all_ = functools.reduce(operator.add, map(every.amount, branches))
+        yield BranchWork(all_, min(map(one.amount, branches), key=_weight))
 
 
 class _Branches:
     """Says which branch of a `cond` is counted, and so what runs in a program."""
 
-    def __init__(self, *, cheapest: bool) -> None:
-        """Choose the dearest, or the cheapest."""
-        self._pick = min if cheapest else max
+    def __init__(self, counted: Literal["dearest", "cheapest", "all"]) -> None:
+        """Choose one, or that all of them run."""
+        self._pick = min if counted == "cheapest" else max
+        self._all = counted == "all"
         self._amounts: dict[int, Work] = {}
 
-    def that_run(self, eqn: jec.JaxprEqn) -> Iterator[_Nested]:
-        """Yield the jaxprs in an equation that run."""
+    def that_run(self, eqn: jec.JaxprEqn) -> Iterator[tuple[jec.Jaxpr, int]]:
+        """Yield the jaxprs in an equation that run, and how often, for one trip of a `while`."""
         name, params = eqn.primitive.name, eqn.params
         if not _runs_nested(eqn):
             return
         if name == "scan":
-            yield _Nested(opened(params["jaxpr"]), int(params["length"]))
+            yield opened(params["jaxpr"]), int(params["length"])
         elif name == "while":
-            yield _Nested(opened(params["cond_jaxpr"]))
-            yield _Nested(opened(params["body_jaxpr"]))
+            yield opened(params["cond_jaxpr"]), 1
+            yield opened(params["body_jaxpr"]), 1
+        elif name == "cond" and self._all and _taken(eqn) is None:
+            yield from ((opened(branch), 1) for branch in params["branches"])
         elif name == "cond":
-            yield _Nested(opened(params["branches"][self.counted(eqn)]))
+            yield opened(params["branches"][self.counted(eqn)]), 1
         elif name == "custom_linear_solve":
             solve: Any = params["jaxprs"].solve
-            yield _Nested(opened(solve))
+            yield opened(solve), 1
         else:
             # What each device of a mesh computes, all of them compute.
             factor = getattr(params.get("mesh"), "size", 1) if name == "shard_map" else 1
             for inner in nested(eqn):
-                yield _Nested(inner, int(factor))
+                yield inner, int(factor)
 
     def counted(self, eqn: jec.JaxprEqn) -> int:
         """Return the number of the branch of a `cond` that is counted."""
@@ -253,9 +222,8 @@ class _Branches:
         return _taken(eqn) is None and len({*self._weights(eqn)}) > 1
 
     def _weights(self, eqn: jec.JaxprEqn) -> list[tuple[int, int]]:
-        """Return by what the branches of a `cond` are compared: work first, then memory."""
-        amounts = (self.amount(opened(branch)) for branch in eqn.params["branches"])
-        return [(amount.flops + amount.transcendentals, amount.bytes) for amount in amounts]
+        """Return by what the branches of a `cond` are compared."""
+        return [_weight(self.amount(opened(branch))) for branch in eqn.params["branches"]]
 
     def amount(self, jaxpr: jec.Jaxpr) -> Work:
         """Return what a jaxpr costs, of each unknown loop one trip."""
@@ -267,6 +235,11 @@ class _Branches:
                     total += self.amount(inner) * times
             self._amounts[id(jaxpr)] = total
         return self._amounts[id(jaxpr)]
+
+
+def _weight(amount: Work) -> tuple[int, int]:
+    """Return by what branches are compared: work first, then memory."""
+    return amount.flops + amount.transcendentals, amount.bytes
 
 
 def _taken(eqn: jec.JaxprEqn) -> int | None:
@@ -295,7 +268,7 @@ def _own(eqn: jec.JaxprEqn) -> Work | None:
     return Work() if _runs_nested(eqn) else flops.amount(eqn)
 
 
-def _outer_first(jaxpr: AnyJaxpr) -> list[jec.Jaxpr]:
+def _outer_first(jaxpr: jec.Jaxpr) -> list[jec.Jaxpr]:
     """Return a jaxpr and those nested in it, each once, behind all that hold it."""
     done: list[jec.Jaxpr] = []
     seen: set[int] = set()
@@ -308,5 +281,5 @@ def _outer_first(jaxpr: AnyJaxpr) -> list[jec.Jaxpr]:
                 visit(body)
         done.append(inner)
 
-    visit(opened(jaxpr))
+    visit(jaxpr)
     return done[::-1]

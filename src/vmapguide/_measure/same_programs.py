@@ -18,7 +18,7 @@ import jax.extend.core as jec
 from vmapguide._data import LeafResult
 from vmapguide._jaxpr.alignment import flat
 from vmapguide._jaxpr.compat import AnyJaxpr, consts_of
-from vmapguide._jaxpr.object_keys import digest
+from vmapguide._jaxpr.parameter_keys import digest
 from vmapguide._measure import agreement, precision, xla
 from vmapguide._trace.user_names import captured_names
 
@@ -95,7 +95,7 @@ def compiled_alike(
     """
     if first.compiled.text != other.compiled.text:
         folded = bool(consts_of(other.flat)) and _alike_without_constants(first, other, leaves)
-        return Alikeness(same=False, folded=folded is True)
+        return Alikeness(same=False, folded=folded)
     if same_jaxpr or not first.compiled.incomplete:
         return Alikeness(same=True)
     if _alike_without_constants(first, other, leaves):
@@ -105,30 +105,18 @@ def compiled_alike(
     return Alikeness(same=None if all(leaf.identical for leaf in results) else False)
 
 
-def _alike_without_constants(first: Program, other: Program, leaves: Sequence[Any]) -> bool | None:
-    """Say whether two programs are the same if the arrays that they capture are arguments.
+def _alike_without_constants(first: Program, other: Program, leaves: Sequence[Any]) -> bool:
+    """Say whether two programs are known to be the same if arrays that they capture are arguments.
 
     Then XLA cannot compute with the arrays while it compiles, and its texts show which array is
     used where.
     """
-    constants: list[Any] = []
-    positions = [
-        [_position(value, constants) for value in consts_of(program.flat)]
-        for program in (first, other)
-    ]
+    # Equal arrays are one.
+    constants = {
+        digest(value): value for program in (first, other) for value in consts_of(program.flat)
+    }
     one, two = (
-        xla.with_constants_as_arguments(program.flat, leaves, own, constants)
-        for program, own in zip((first, other), positions, strict=True)
+        xla.with_constants_as_arguments(program.flat, leaves, constants)
+        for program in (first, other)
     )
-    if one.text != two.text:
-        return False
-    return None if one.incomplete else True
-
-
-def _position(value: Any, constants: list[Any]) -> int:
-    """Return where an array is among others, adding it if it is not there."""
-    for i, constant in enumerate(constants):
-        if constant is value or digest(constant) == digest(value):
-            return i
-    constants.append(value)
-    return len(constants) - 1
+    return one.text == two.text and not one.incomplete

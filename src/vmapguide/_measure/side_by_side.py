@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import jax
 
@@ -17,20 +16,12 @@ from vmapguide._measure import agreement, precision
 from vmapguide._measure.timing import Runner, Timing
 
 
-class Disagreement(NamedTuple):
-    """Two functions that do not compute the same, and how their results compare."""
-
-    first: str
-    other: str
-    leaves: tuple[LeafResult, ...]
-
-
 def first_disagreement(
     runners: Mapping[str, Runner], rtol: float | None, atol: float | None
-) -> Disagreement | None:
-    """Return the first function that does not agree with the first of all; None if all agree."""
-    (first, runner), *others = runners.items()
-    for name, other in others:
+) -> tuple[str, tuple[LeafResult, ...]] | None:
+    """Return which function does not agree with the first, and how they compare; None if all do."""
+    runner, *_ = runners.values()
+    for name, other in [*runners.items()][1:]:
         leaves = agreement.compare_trees(runner.result, other.result, rtol, atol)
         if not all(leaf.same for leaf in leaves):
             # On some devices a product of matrices has fewer digits than the loop over its rows.
@@ -39,7 +30,7 @@ def first_disagreement(
                 runner.result, other.result, rtol, atol, epsilon=epsilon
             )
         if not all(leaf.same for leaf in leaves):
-            return Disagreement(first, name, leaves)
+            return name, leaves
     return None
 
 

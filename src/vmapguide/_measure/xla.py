@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,8 @@ import jax
 import jax.extend.core as jec
 
 from vmapguide._data import Gap, Loop, XlaCost
-from vmapguide._jaxpr.compat import AnyJaxpr
+from vmapguide._jaxpr.compat import AnyJaxpr, consts_of
+from vmapguide._jaxpr.parameter_keys import digest
 
 
 # Large constants are printed like this, whatever is in them, and calls of Python functions like
@@ -49,22 +50,22 @@ def compiled(f: Callable[..., Any], args: Any, kwargs: Any) -> Compiled:
 
 
 def with_constants_as_arguments(
-    jaxpr: AnyJaxpr, leaves: Sequence[Any], own: Sequence[int], constants: Sequence[Any]
+    jaxpr: AnyJaxpr, leaves: Sequence[Any], constants: Mapping[Hashable, Any]
 ) -> Compiled:
     """Compile a jaxpr with its constants for arguments, where it shows which of them are used.
 
     Args:
         jaxpr: the jaxpr, closed.
         leaves: its arguments.
-        own: where each of its constants is among all.
-        constants: the constants of all the jaxprs that it is compared with, equal ones once.
+        constants: the constants of all the jaxprs that it is compared with, by their digests.
     """
+    own = [digest(value) for value in consts_of(jaxpr)]
 
-    def opened(constants: list[Any], *leaves: Any) -> Any:
-        consts = [constants[position] for position in own]
+    def opened(constants: Mapping[Hashable, Any], *leaves: Any) -> Any:
+        consts = [constants[key] for key in own]
         return jec.jaxpr_as_fun(jaxpr.replace(consts=consts))(*leaves)  # type: ignore[no-untyped-call]
 
-    return _compiled(jax.jit(opened, keep_unused=True).lower([*constants], *leaves))
+    return _compiled(jax.jit(opened, keep_unused=True).lower(constants, *leaves))
 
 
 def compile_jaxpr(jaxpr: jec.ClosedJaxpr) -> jax.stages.Compiled:

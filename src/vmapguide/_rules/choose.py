@@ -37,6 +37,11 @@ def beginnings(caller: str, argument: str, codes: Any) -> tuple[str, ...]:
     return given
 
 
+def split(text: str) -> tuple[str, ...]:
+    """Return the codes in a text, which commas separate."""
+    return tuple(code.strip() for code in text.split(",") if code.strip())
+
+
 def chosen(
     findings: Iterable[Finding], select: Sequence[str] = (), ignore: Sequence[str] = ()
 ) -> tuple[Finding, ...]:

@@ -11,15 +11,24 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from vmapguide._data import Finding, Rule
-from vmapguide._rules import control_flow, ignores, randomness
+from vmapguide._rules import (
+    arguments,
+    compilation,
+    control_flow,
+    ignores,
+    indexing,
+    memory,
+    one_by_one,
+    randomness,
+)
 from vmapguide._rules.subject import Subject
 
 
-FAMILIES = (control_flow, randomness)
+FAMILIES = (control_flow, memory, indexing, one_by_one, randomness, arguments)
 
-# Every rule by its code.
+# Every rule by its code. Those about compilation are asked of programs that have run.
 RULES: dict[str, Rule] = {
-    rule.code: rule for family in (*FAMILIES, ignores) for rule in family.RULES
+    rule.code: rule for family in (*FAMILIES, compilation, ignores) for rule in family.RULES
 }
 
 

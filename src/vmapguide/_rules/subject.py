@@ -7,20 +7,25 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jax.extend.core as jec
 
 from vmapguide._data import Finding, Limits, Rule
+from vmapguide._jaxpr import source_lines
 from vmapguide._jaxpr.compat import opened
+from vmapguide._jaxpr.source_files import is_library
 from vmapguide._jaxpr.walk import nested, walk
 from vmapguide._trace.steps import Step
 
 
 # A piece of code is named with no more characters than this.
 _LONG = 44
+
+# More results than this are counted, and not listed.
+_MANY = 3
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,11 @@ class Subject:
         """The size of the batch; 1 if it is not known."""
         return self.axis_sizes.get(self.letter, 1)
 
+    @property
+    def has_several(self) -> bool:
+        """Whether the batch has several examples, or it is not known how many."""
+        return self.size > 1 or not self.axis_sizes
+
     def is_mapped(self, atom: Any) -> bool:
         """Say whether a value of the batched program has the batch axis, alone or merged."""
         if isinstance(atom, jec.Literal):
@@ -83,10 +93,50 @@ class Subject:
         """Say whether a batched equation makes of what all examples share one for each."""
         return self.is_mapped(eqn.outvars[0]) and not any(map(self.is_mapped, eqn.invars))
 
+    def is_of_library(self, step: Step) -> bool:
+        """Say whether a library made an equation that the user's code called, and no user's code.
+
+        Of a function of a library that is explained, the lines that are shown count as the user's.
+        """
+        if not step.in_user_code:
+            return True
+        is_shown = step.source is None or is_library(step.source.file)
+        return not is_shown and source_lines.in_library(step.equation) is not None
+
+    @functools.cached_property
+    def names(self) -> Mapping[jec.Var, str]:
+        """What the user calls the arguments of the batched program."""
+        arguments = (argument.name for argument in self.arguments)
+        return dict(zip(opened(self.batched).invars, arguments, strict=False))
+
+    def results_named(self, numbers: Sequence[int]) -> str:
+        """Return what a sentence calls results: their leaves are counted, from 1 on."""
+        results = len(opened(self.batched).outvars)
+        if results == 1:
+            return "the result"
+        if len(numbers) > _MANY:
+            return f"{len(numbers)} of {results} results"
+        which = listed([str(number + 1) for number in numbers])
+        return f"{'result' if len(numbers) == 1 else 'results'} {which} of {results}"
+
     @functools.cached_property
     def step_of(self) -> Mapping[int, Step]:
         """The step of each per-example equation, by its `id`."""
         return {id(step.equation): step for step in self.steps}
+
+    def is_filled(self, atom: Any) -> bool:
+        """Say whether a shared value is one number again and again, or counts up."""
+        if isinstance(atom, jec.Literal):
+            return True
+        maker = self.makers.get(atom)
+        if maker is None or maker.primitive.name == "iota":
+            return maker is not None
+        return maker.primitive.name == "broadcast_in_dim" and size(maker.invars[0]) == 1
+
+    @functools.cached_property
+    def step_behind(self) -> Mapping[int, Step]:
+        """The step that each batched equation came from, by the equation's `id`."""
+        return {id(eqn): step for step in self.steps for eqn in step.batched}
 
     @functools.cached_property
     def makers(self) -> Mapping[jec.Var, jec.JaxprEqn]:
@@ -164,6 +214,12 @@ def code(step: Step) -> str:
     # Sentences have code between backticks.
     first, *rest = step.source.expression.replace("`", "'").split("\n")
     return first if not rest and len(first) <= _LONG else f"{first[: _LONG - 1].rstrip()}…"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a sentence lists them."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def inner_jaxpr(eqn: jec.JaxprEqn, parameter: str) -> jec.Jaxpr:

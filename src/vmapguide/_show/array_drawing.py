@@ -180,11 +180,10 @@ def _label_columns(axis: _Axis, y: float) -> Markup:
     """Write what the columns are called below them; mapped ones have a bracket."""
     bracket = f"M0 {y + 4:g}v4h{axis.length:g}v-4" if axis.letter else ""
     y += 20 if axis.letter else 15
-    style = axis_style(axis.letter)
     # A label wider than its axis would hang over the names of the rows.
-    if len(axis.label) * SANS > axis.length:
-        return joined([_bracket(axis, bracket), words(0, y, axis.label, style)])
-    label = words(axis.length / 2, y, axis.label, style, "middle")
+    is_wider = len(axis.label) * SANS > axis.length
+    x, anchor = (0, None) if is_wider else (axis.length / 2, "middle")
+    label = words(x, y, axis.label, axis_style(axis.letter), anchor)
     return joined([_bracket(axis, bracket), label])
 
 

@@ -5,6 +5,7 @@ Start with `cost_report`, which takes a `CostView`. `sentence` says why the two 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,14 +22,12 @@ class CostView:
 
     name: str
     call: str
-    flops: int
-    transcendentals: int
-    bytes: int
+    total: Work
+    cheapest: Work
     loops: Sequence[Loop]
     uncounted: Mapping[str, int]
     steps: Sequence[CostStep]
     choices: Sequence[Choice]
-    cheapest: Work
     choices_of_one: Sequence[Choice]
     xla: XlaCost | None
     gaps: Sequence[Gap]
@@ -46,17 +45,14 @@ class _Line:
     unknown: tuple[str, ...]
     steps: Sequence[CostStep]
 
-    @property
-    def flops(self) -> int:
-        return sum(step.flops for step in self.steps)
-
-    @property
-    def transcendentals(self) -> int:
-        return sum(step.transcendentals for step in self.steps)
+    @functools.cached_property
+    def total(self) -> Work:
+        amounts = (Work(step.flops, step.transcendentals, step.bytes) for step in self.steps)
+        return sum(amounts, Work())
 
     @property
     def work(self) -> int:
-        return self.flops + self.transcendentals
+        return self.total.flops + self.total.transcendentals
 
 
 def cost_report(view: CostView) -> Report:
@@ -112,9 +108,9 @@ def _lines_table(view: CostView) -> Table:
         trips = "".join(f" · {name}" for name in line.unknown)
         share = f"{line.work / total:.0%}" if total and is_known else ""
         share += ", most" if line is most else ""
-        moved = sum(step.bytes for step in line.steps)
-        cells = [line.label, *(f"{n:,}{trips}" for n in (line.flops, line.transcendentals)), share]
-        cells += [f"{Bytes(moved)}{trips}"]
+        counts = line.total.flops, line.total.transcendentals
+        cells = [line.label, *(f"{n:,}{trips}" for n in counts), share]
+        cells += [f"{Bytes(line.total.bytes)}{trips}"]
         cells += [_factor(line)] if batched else []
         rows.append(Row(tuple(cells), faded=line.work == 0))
     return Table(tuple(head), tuple(rows), frozenset(range(1, len(head))))
@@ -165,7 +161,7 @@ def _totals_table(view: CostView) -> Table:
 
     def number(field: str, shown: Callable[[int], str] = "{:,}".format) -> str:
         """Show a total: a range if it depends on which branches run."""
-        ends = sorted({getattr(view, field), getattr(view.cheapest, field)})
+        ends = sorted({getattr(work, field) for work in (view.total, view.cheapest)})
         return " to ".join(map(shown, ends))
 
     exp = number("transcendentals")

@@ -14,7 +14,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from vmapguide._data import Equation, Finding, Literal, Program, Source, Type, Variable
+from vmapguide._data import (
+    AnnotatedFunction,
+    Equation,
+    Finding,
+    Literal,
+    Program,
+    Source,
+    Type,
+    Variable,
+)
 from vmapguide._show.tokens import Token, type_tokens
 
 
@@ -85,6 +94,8 @@ class ExplanationView:
         files: what to call the files of the lines.
         kernels: the operations that are one call of a library, which may take matrices one by one.
         findings: what cost or surprised.
+        functions: the source of the functions that took part; empty if it is not known.
+        work: what each step costs, operations of a number each; None if nobody asked.
     """
 
     name: str
@@ -97,6 +108,8 @@ class ExplanationView:
     files: Mapping[str, str]
     kernels: frozenset[str]
     findings: tuple[Finding, ...]
+    functions: tuple[AnnotatedFunction, ...] = ()
+    work: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -115,6 +128,11 @@ class Group:
 
 def groups(view: ExplanationView, *, fold: bool = True) -> Iterator[Group]:
     """Yield runs of rows that came from the same line."""
+    return groups_of(view, view.rows, fold=fold)
+
+
+def groups_of(view: ExplanationView, among: Iterable[Row], *, fold: bool = True) -> Iterator[Group]:
+    """Yield runs of rows, out of some of the view's, that came from the same line."""
     file = view.file
     above: object = None
 
@@ -124,7 +142,7 @@ def groups(view: ExplanationView, *, fold: bool = True) -> Iterator[Group]:
         file = source.file if source else file
         return Group(source, rows, frozenset(folded), place)
 
-    for _, run in groupby(view.rows, key=lambda row: (_line(row.source), row.kind == "out_axes")):
+    for _, run in groupby(among, key=lambda row: (_line(row.source), row.kind == "out_axes")):
         rows = tuple(run)
         caller = rows[0].called_from
         if caller and _line(caller) != above:

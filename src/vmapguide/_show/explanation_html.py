@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from vmapguide._data import Equation, Finding, Source, page_of
 from vmapguide._show import explanation
@@ -21,21 +21,28 @@ from vmapguide._show.tokens import Token, equation_tokens
 
 def explanation_html(view: ExplanationView, *, fold: bool = True) -> Markup:
     """Print a view as one self-contained HTML element, with its stylesheet and script."""
-    heads = (tag("th", title, role="columnheader", scope="col") for title in HEADINGS)
-    table = tag(
-        "table",
-        tag("thead", tag("tr", *heads, role="row"), role="rowgroup"),
-        *(_group(group, fold=fold) for group in explanation.groups(view, fold=fold)),
-        role="table",
-        aria_label=f"What vmap made of {view.name}",
-    )
+    groups = explanation.groups(view, fold=fold)
+    table = groups_html(groups, label=f"What vmap made of {view.name}", fold=fold)
     foot = tag("p", summary(view), class_="vg-foot")
-    parts = (_header(view), _findings(view), table, foot)
+    parts = (header_html(view), findings_html(view), table, foot)
     whole = tag("div", *parts, class_="vg vg-explain")
     return joined([style_element(), whole, script_element()])
 
 
-def _header(view: ExplanationView) -> Markup:
+def groups_html(groups: Iterable[Group], *, label: str, fold: bool) -> Markup:
+    """Return groups of rows as a table: your code, one example, the whole batch."""
+    heads = (tag("th", title, role="columnheader", scope="col") for title in HEADINGS)
+    return tag(
+        "table",
+        tag("thead", tag("tr", *heads, role="row"), role="rowgroup"),
+        *(_group(group, fold=fold) for group in groups),
+        role="table",
+        aria_label=label,
+    )
+
+
+def header_html(view: ExplanationView) -> Markup:
+    """Return what was called, the types, and the sizes of the batch axes."""
     sizes: list[str] = []
     for letter, size in view.sizes.items():
         sizes += [", "] * bool(sizes) + [of_tokens([Token(letter, "axis")]), f" = {size}"]
@@ -51,18 +58,19 @@ def _header(view: ExplanationView) -> Markup:
     )
 
 
-def _findings(view: ExplanationView) -> Markup:
+def findings_html(view: ExplanationView) -> Markup:
     """Return the findings: each with its code, its line, what happens and what to do."""
     if not view.findings:
         return tag("p", NOTHING_FOUND, class_="vg-nothing")
-    return tag("ul", *(_finding(view, finding) for finding in view.findings), class_="vg-findings")
+    findings = (finding_html(finding, place(view, finding)) for finding in view.findings)
+    return tag("ul", *findings, class_="vg-findings")
 
 
-def _finding(view: ExplanationView, finding: Finding) -> Markup:
-    where = place(view, finding)
+def finding_html(finding: Finding, where: str) -> Markup:
+    """Return a finding: its code, its place, what happens and what to do."""
     return tag(
         "li",
-        _code_of(finding.code),
+        code_of(finding.code),
         f" {where}: " if where else " ",
         *_with_code(finding.message),
         " ",
@@ -71,7 +79,7 @@ def _finding(view: ExplanationView, finding: Finding) -> Markup:
     )
 
 
-def _code_of(code: str) -> Markup:
+def code_of(code: str) -> Markup:
     """Return the code of a finding, with the page that a site may link to."""
     return tag("span", code, class_="vg-finding-code", data_page=page_of(code))
 
@@ -138,7 +146,7 @@ def _made(made: Made) -> Markup:
     # In the note on one call of several the kind is the last word.
     kind = made.note.rpartition(": ")[2].replace(" ", "-")
     note = [tag("span", made.note, class_=f"vg-tag vg-tag-{kind}")] if made.note else []
-    note += map(_code_of, made.codes)
+    note += map(code_of, made.codes)
     faded = " vg-faded" if made.note == "layout" else ""
     return tag("div", tag("span", *equation), *note, class_=f"vg-made{faded}")
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from vmapguide._data import Equation
+from vmapguide._data import Equation, Finding
 from vmapguide._show import explanation
 from vmapguide._show.explanation import HEADINGS, ExplanationView, Group, Row
 from vmapguide._show.explanation_summary import NOTHING_FOUND, folded, place, summary
@@ -22,27 +22,36 @@ _INDENT, _GAP = 4, 3
 
 # A column is never narrower than this, and indentation never takes more than half of one.
 _NARROW = 16
+_NARROWEST = _INDENT + 2 * (_NARROW + _GAP)
 
 
 def explanation_text(view: ExplanationView, width: int, *, fold: bool = True) -> str:
     """Print a view as text of at most `width` characters a line, where that is possible."""
-    width = max(width, _INDENT + 2 * (_NARROW + _GAP))
-    groups = [*explanation.groups(view, fold=fold)]
+    width = max(width, _NARROWEST)
+    lines = [*header_text(view, width), "", *findings_text(view, width), ""]
+    lines += groups_text([*explanation.groups(view, fold=fold)], width, fold=fold)
+    lines += ["", *textwrap.wrap(summary(view), width, break_on_hyphens=False)]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def groups_text(groups: Sequence[Group], width: int, *, fold: bool) -> Iterator[str]:
+    """Yield groups of rows: below each line of code two columns, and notes."""
+    width = max(width, _NARROWEST)
     shown = [row for g in groups for i, row in enumerate(g.rows) if i not in g.folded]
     notes = [len(_note(made)) for row in shown for made in explanation.made(row, fold=fold)]
     room = width - _INDENT - 2 * _GAP - max(notes, default=0)
     widest = max((len(_plain(row.equation)) + 2 * row.depth for row in shown), default=0)
     left = max(min(widest, room // 2), _NARROW)
     printer = _Printer(width, left, max(room - left, _NARROW), fold=fold)
-    headings = f"{'':{_INDENT}}{HEADINGS[1]:<{left}}{'':{_GAP}}{HEADINGS[2]}"
-    lines = [*_header(view, width), "", *findings_text(view, width), "", HEADINGS[0], headings]
+    yield HEADINGS[0]
+    yield f"{'':{_INDENT}}{HEADINGS[1]:<{left}}{'':{_GAP}}{HEADINGS[2]}"
     for group in groups:
-        lines += ["", *printer.group(group)]
-    lines += ["", *textwrap.wrap(summary(view), width, break_on_hyphens=False)]
-    return "\n".join(line.rstrip() for line in lines)
+        yield ""
+        yield from printer.group(group)
 
 
-def _header(view: ExplanationView, width: int) -> Iterator[str]:
+def header_text(view: ExplanationView, width: int) -> Iterator[str]:
+    """Yield what was called, the types, and the sizes of the batch axes."""
     sizes = "  ".join(f"{letter} = {size}" for letter, size in view.sizes.items())
     types = "".join(token.text for token in explanation.signature(view))
     head = [part for part in (f"vmap({view.name})  {view.call}", types, sizes) if part]
@@ -129,17 +138,25 @@ def findings_text(view: ExplanationView, width: int) -> Iterator[str]:
     if not view.findings:
         yield NOTHING_FOUND
     for finding in view.findings:
-        where = place(view, finding)
-        hang = len(finding.code) + 2
-        head = f"{finding.code}  {where}: {finding.message}" if where else finding.message
-        yield from textwrap.wrap(head, width, subsequent_indent=" " * hang, break_on_hyphens=False)
-        yield from textwrap.wrap(
-            finding.remedy,
-            width,
-            initial_indent=f"{'→ ':>{hang}}",
-            subsequent_indent=" " * hang,
-            break_on_hyphens=False,
-        )
+        yield from finding_text(finding, place(view, finding), width)
+
+
+def finding_text(finding: Finding, where: str, width: int) -> Iterator[str]:
+    """Yield a finding: its code, its place, what happens and what to do."""
+    hang = len(finding.code) + 2
+    head = f"{finding.code}  {f'{where}: ' if where else ''}{finding.message}"
+    yield from _wrapped(head, width, "", hang)
+    yield from _wrapped(finding.remedy, width, f"{'→ ':>{hang}}", hang)
+
+
+def _wrapped(text: str, width: int, start: str, hang: int) -> list[str]:
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=start,
+        subsequent_indent=" " * hang,
+        break_on_hyphens=False,
+    )
 
 
 def _note(made: explanation.Made) -> str:
@@ -154,8 +171,9 @@ def coloured(text: str) -> str:
     """Return a printed view with a terminal's colours: axes, the user's lines, what is layout."""
     lines = []
     for line in text.split("\n"):
-        # Equations stand further in than the number of a line of code.
-        if re.match(rf" {{0,{_INDENT - 1}}}\d+  ", line):
+        # Equations stand further in than the number of a line of code. Of annotated source it is
+        # the lines with findings.
+        if re.match(rf" {{0,{_INDENT - 1}}}\d+  (?!│)| *\d+ [!*]│", line):
             lines.append(f"\x1b[1m{line}\x1b[0m")
         elif line.endswith("layout"):
             lines.append(f"\x1b[2m{line}\x1b[0m")

@@ -7,6 +7,7 @@ make it the same with a prime: `c′` is on the way to `c`.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
 import jax.extend.core as jec
@@ -50,10 +51,7 @@ def value_names(
 def _primed(name: str) -> Iterator[str]:
     """Yield names for what helps to make a value, endlessly: `c′`, `c″`, `c‴`, `c′4`."""
     yield from (name + prime for prime in _PRIMES)
-    number = len(_PRIMES)
-    while True:
-        number += 1
-        yield f"{name}{_PRIMES[0]}{number}"
+    yield from (f"{name}{_PRIMES[0]}{number}" for number in itertools.count(len(_PRIMES) + 1))
 
 
 def _nested_arguments(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -97,14 +97,13 @@ class Call:
         self, f: Callable[..., Any], *, is_eager: bool | None = None
     ) -> jec.ClosedJaxpr:
         """Return the jaxpr of `jax.vmap(f)` of these arguments."""
-        leaves = self.leaves
 
         def staged(*traced: Any) -> Any:
-            args, kwargs = jax.tree.unflatten(self.tree, _filled(leaves, self.traced, traced))
+            args, kwargs = jax.tree.unflatten(self.tree, filled(self.leaves, self.traced, traced))
             with self.computing(is_eager):
                 return self.vmap(f)(*args, **kwargs)
 
-        return jax.make_jaxpr(staged)(*itertools.compress(leaves, self.traced))
+        return jax.make_jaxpr(staged)(*itertools.compress(self.leaves, self.traced))
 
     def resized(self, axis_size: int, leaves: Sequence[Any]) -> Call:
         """Return the same call with another batch size: other leaves, traced as these are."""
@@ -172,6 +171,16 @@ class Traced(NamedTuple):
     jaxpr: jec.ClosedJaxpr
     results: Any
 
+    @classmethod
+    def of(cls, f: Callable[..., Any], arguments: Sequence[Any]) -> Traced:
+        """Trace a function with these arguments."""
+        jaxpr, shapes = jax.make_jaxpr(f, return_shape=True)(*arguments)
+        return cls(jaxpr, jax.tree.structure(shapes))
+
+    def run(self, arguments: Sequence[Any]) -> Any:
+        """Evaluate it, one equation after the other: each is compiled, as it is without a jaxpr."""
+        return self.results.unflatten(jec.jaxpr_as_fun(self.jaxpr)(*arguments))
+
 
 class Edited:
     """A function that computes what another one does, by way of its edited jaxpr.
@@ -200,21 +209,19 @@ class Edited:
         is_traced = [isinstance(leaf, self.kind) for leaf in leaves]
 
         def per_example(*tracers: Any) -> Any:
-            args, kwargs = jax.tree.unflatten(tree, _filled(leaves, is_traced, tracers))
+            args, kwargs = jax.tree.unflatten(tree, filled(leaves, is_traced, tracers))
             with self.computing():
                 return self.f(*args, **kwargs)
 
         tracers = [*itertools.compress(leaves, is_traced)]
-        jaxpr, shapes = jax.make_jaxpr(per_example, return_shape=True)(*tracers)
-        self.traced = Traced(jaxpr, jax.tree.structure(shapes))
-        results = jec.jaxpr_as_fun(self.edit(self.traced.jaxpr))(*tracers)
-        return jax.tree.unflatten(self.traced.results, results)
+        self.traced = Traced.of(per_example, tracers)
+        return self.traced._replace(jaxpr=self.edit(self.traced.jaxpr)).run(tracers)
 
 
-def _filled(leaves: Sequence[Any], is_traced: Sequence[bool], traced: tuple[Any, ...]) -> list[Any]:
-    """Return leaves with what stands for them in the place of those that are traced."""
-    rest = iter(traced)
-    return [next(rest) if t else leaf for leaf, t in zip(leaves, is_traced, strict=True)]
+def filled(leaves: Sequence[Any], is_other: Sequence[bool], others: Iterable[Any]) -> list[Any]:
+    """Return leaves with others in the place of some."""
+    rest = iter(others)
+    return [next(rest) if is_ else leaf for leaf, is_ in zip(leaves, is_other, strict=True)]
 
 
 def _is_array(leaf: Any) -> bool:

@@ -6,7 +6,8 @@ the examples all the same. So what it depends on is followed through the program
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax.extend.core as jec
@@ -16,8 +17,14 @@ from vmapguide._jaxpr.walk import Place, nested, walk
 from vmapguide._trace.marks import Path
 
 
-# In which case a jaxpr is looked at: which of its arguments depend on the examples.
-_Case = tuple[int, tuple[bool, ...]]
+# Of values, whether each depends on the examples.
+_Flags = tuple[bool, ...]
+
+# In which case a jaxpr is looked at: which of its arguments depend.
+_Case = tuple[int, _Flags]
+
+# Returns which results of a nested jaxpr depend, given which arguments do.
+_Follow = Callable[[jec.Jaxpr, _Flags], _Flags]
 
 
 class Decisions:
@@ -32,7 +39,7 @@ class Decisions:
                 depend on all of its operands.
         """
         self._numbers = {id(inner): n for n, inner in enumerate(walk(jaxpr))}
-        self._results: dict[_Case, tuple[bool, ...]] = {}
+        self._results: dict[_Case, _Flags] = {}
         self._decided: set[tuple[_Case, Place]] = set()
         self._called: dict[tuple[_Case, Place], set[_Case]] = {}
         self._start = (id(opened(jaxpr)), tuple(mapped))
@@ -45,7 +52,7 @@ class Decisions:
             cases = {c for case in cases for c in self._called.get((case, holder), ())}
         return any((case, place) in self._decided for case in cases)
 
-    def _jaxpr(self, jaxpr: jec.Jaxpr, depends: tuple[bool, ...]) -> tuple[bool, ...]:
+    def _jaxpr(self, jaxpr: jec.Jaxpr, depends: _Flags) -> _Flags:
         """Return which results depend, given which arguments do."""
         case = (id(jaxpr), depends)
         if case not in self._results:
@@ -57,7 +64,9 @@ class Decisions:
                     continue
                 operands = tuple(_is_in(changing, atom) for atom in eqn.invars)
                 holder = (case, (self._numbers[id(jaxpr)], i))
-                results = _Equation(self, holder, eqn).results(operands)
+                results, is_decided = _results(eqn, operands, functools.partial(self._held, holder))
+                if is_decided:
+                    self._decided.add(holder)
                 changing |= {v for v, d in zip(eqn.outvars, results, strict=True) if d}
                 if any(operands) and eqn.effects:
                     # What is written into a reference is read from it elsewhere.
@@ -65,92 +74,62 @@ class Decisions:
             self._results[case] = tuple(_is_in(changing, atom) for atom in jaxpr.outvars)
         return self._results[case]
 
-    def decided(self, holder: tuple[_Case, Place]) -> None:
-        """Note that the examples have a say in an equation."""
-        self._decided.add(holder)
-
-    def call(
-        self, holder: tuple[_Case, Place], jaxpr: jec.Jaxpr, depends: tuple[bool, ...]
-    ) -> tuple[bool, ...]:
+    def _held(self, holder: tuple[_Case, Place], jaxpr: jec.Jaxpr, depends: _Flags) -> _Flags:
         """Return which results of a jaxpr depend, which an equation holds."""
         self._called.setdefault(holder, set()).add((id(jaxpr), depends))
         return self._jaxpr(jaxpr, depends)
 
 
-class _Equation:
-    """Follows dependence through an equation."""
-
-    def __init__(
-        self, decisions: Decisions, holder: tuple[_Case, Place], eqn: jec.JaxprEqn
-    ) -> None:
-        self.decisions = decisions
-        self.holder = holder
-        self.eqn = eqn
-
-    def jaxpr(self, jaxpr: jec.Jaxpr, depends: tuple[bool, ...]) -> tuple[bool, ...]:
-        """Return which results of a nested jaxpr depend."""
-        return self.decisions.call(self.holder, jaxpr, depends)
-
-    def results(self, operands: tuple[bool, ...]) -> Sequence[bool]:
-        """Return which results of the equation depend, given which operands do."""
-        match self.eqn.primitive.name:
-            case "while":
-                return self.while_loop(operands)
-            case "scan":
-                consts, carry = scan_counts(self.eqn)
-                (body,) = nested(self.eqn)
-                return self.loop(body, *_parts(operands, consts, carry))
-            case "cond":
-                return self.cond(operands)
-        inner = nested(self.eqn)
-        if len(inner) == 1 and len(inner[0].invars) == len(operands):
-            results = self.jaxpr(inner[0], operands)
-            if len(results) == len(self.eqn.outvars):
-                return results
-        for jaxpr in inner:
-            self.jaxpr(jaxpr, (any(operands),) * len(jaxpr.invars))
-        return [any(operands)] * len(self.eqn.outvars)
-
-    def loop(
-        self,
-        body: jec.Jaxpr,
-        fixed: tuple[bool, ...],
-        carry: tuple[bool, ...],
-        rest: tuple[bool, ...] = (),
-    ) -> tuple[bool, ...]:
-        """Return which results of a body depend, when its carry has gone round often enough."""
-        while True:
-            results = self.jaxpr(body, (*fixed, *carry, *rest))
-            after = tuple(a or b for a, b in zip(carry, results, strict=False))
-            if after == carry:
-                return results
-            carry = after
-
-    def while_loop(self, operands: tuple[bool, ...]) -> Sequence[bool]:
-        """Follow the carry of a loop, and its predicate."""
-        params = self.eqn.params
-        test, body = (opened(params[key]) for key in ("cond_jaxpr", "body_jaxpr"))
-        counts = params["cond_nconsts"], params["body_nconsts"]
-        of_test, of_body, carry = _parts(operands, *counts)
-        results = self.loop(body, of_body, carry)
-        after = tuple(a or b for a, b in zip(carry, results, strict=True))
-        if any(self.jaxpr(test, (*of_test, *after))):
-            self.decisions.decided(self.holder)
-            # What comes out depends on how often it went round.
-            self.loop(body, of_body, (True,) * len(carry))
-            return [True] * len(carry)
-        return after
-
-    def cond(self, operands: tuple[bool, ...]) -> Sequence[bool]:
-        """Follow every branch, and the predicate."""
-        predicate, *rest = operands
-        if predicate:
-            self.decisions.decided(self.holder)
-        each = [self.jaxpr(branch, tuple(rest)) for branch in nested(self.eqn)]
-        return [predicate or any(results) for results in zip(*each, strict=True)]
+def _results(eqn: jec.JaxprEqn, operands: _Flags, follow: _Follow) -> tuple[Sequence[bool], bool]:
+    """Return which results of an equation depend, and whether the examples have a say in it."""
+    inner = nested(eqn)
+    match eqn.primitive.name:
+        case "while":
+            return _while_loop(eqn, operands, follow)
+        case "scan":
+            return _loop(inner[0], *_parts(operands, *scan_counts(eqn)), follow=follow), False
+        case "cond":
+            predicate, *rest = operands
+            each = [follow(branch, tuple(rest)) for branch in inner]
+            return [predicate or any(results) for results in zip(*each, strict=True)], predicate
+    if len(inner) == 1 and len(inner[0].invars) == len(operands):
+        results = follow(inner[0], operands)
+        if len(results) == len(eqn.outvars):
+            return results, False
+    for jaxpr in inner:
+        follow(jaxpr, (any(operands),) * len(jaxpr.invars))
+    return [any(operands)] * len(eqn.outvars), False
 
 
-def _parts(flags: tuple[bool, ...], first: int, second: int) -> tuple[tuple[bool, ...], ...]:
+def _loop(
+    body: jec.Jaxpr, fixed: _Flags, carry: _Flags, rest: _Flags = (), *, follow: _Follow
+) -> _Flags:
+    """Return which results of a body depend, when its carry has gone round often enough."""
+    while True:
+        results = follow(body, (*fixed, *carry, *rest))
+        after = tuple(a or b for a, b in zip(carry, results, strict=False))
+        if after == carry:
+            return results
+        carry = after
+
+
+def _while_loop(
+    eqn: jec.JaxprEqn, operands: _Flags, follow: _Follow
+) -> tuple[Sequence[bool], bool]:
+    """Follow the carry of a loop, and its predicate."""
+    test, body = (opened(eqn.params[key]) for key in ("cond_jaxpr", "body_jaxpr"))
+    counts = eqn.params["cond_nconsts"], eqn.params["body_nconsts"]
+    of_test, of_body, carry = _parts(operands, *counts)
+    results = _loop(body, of_body, carry, follow=follow)
+    after = tuple(a or b for a, b in zip(carry, results, strict=True))
+    if not any(follow(test, (*of_test, *after))):
+        return after, False
+    # What comes out depends on how often it went round.
+    _loop(body, of_body, (True,) * len(carry), follow=follow)
+    return [True] * len(carry), True
+
+
+def _parts(flags: _Flags, first: int, second: int) -> tuple[_Flags, ...]:
     return flags[:first], flags[first : first + second], flags[first + second :]
 
 

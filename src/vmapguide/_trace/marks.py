@@ -129,14 +129,21 @@ def paths(marked: AnyJaxpr) -> Paths:
     return Paths(found, probes, alike)
 
 
+def _probed(paths: Paths) -> Iterator[tuple[Any, int | None, Output]]:
+    """Yield what the probes take: the batched value, where its batch axis is, and what it is."""
+    for eqn in paths.probes:
+        path = paths.of[id(eqn)]
+        call, (number, _) = path[:-1], path[-1]
+        outputs, axes = eqn.params["outputs"], eqn.params["axes"]
+        for value, axis, (i, k) in zip(eqn.invars, axes, outputs, strict=True):
+            yield value, axis, (call, (number, i), k)
+
+
 def probed(paths: Paths) -> Iterator[tuple[jec.Var, Output]]:
     """Yield the batched variables that the probes take, each with the output that it is."""
-    for eqn in paths.probes:
-        *outer, (number, _) = paths.of[id(eqn)]
-        call = tuple(outer)
-        for var, (i, k) in zip(eqn.invars, eqn.params["outputs"], strict=True):
-            if not isinstance(var, jec.Literal):
-                yield var, (call, (number, i), k)
+    for value, _, output in _probed(paths):
+        if not isinstance(value, jec.Literal):
+            yield value, output
 
 
 def positions(paths: Paths) -> dict[Output, int | None]:
@@ -146,11 +153,7 @@ def positions(paths: Paths) -> dict[Output, int | None]:
     """
     found: dict[Output, int | None] = {}
     unclear: set[Output] = set()
-    for eqn in paths.probes:
-        *outer, (number, _) = paths.of[id(eqn)]
-        call = tuple(outer)
-        for (i, k), axis in zip(eqn.params["outputs"], eqn.params["axes"], strict=True):
-            output = call, (number, i), k
-            if found.setdefault(output, axis) != axis:
-                unclear.add(output)
+    for _, axis, output in _probed(paths):
+        if found.setdefault(output, axis) != axis:
+            unclear.add(output)
     return {o: axis for o, axis in found.items() if o not in unclear} if unclear else found

@@ -20,7 +20,7 @@ import contextlib
 import functools
 import gc
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax.extend.core as jec
@@ -42,12 +42,12 @@ class SourceMap:
         call: the call, of which as many arguments are traced as the function allows.
         traced: the jaxpr of `f` on one example, and the tree of its results.
         batched: the jaxpr of `jax.vmap(f)`: of plain vmap, even if the marks disturbed the trace.
+        lost: the places of equations of `per_example` of which it is not known what they became.
+        complete: whether it is known of all.
         paths: for every equation of `batched`, nested ones included, by its `id`: the places of
             the equations of `per_example` that it came from, empty for the boundary. Missing if
             it is not known.
         others: see `Paths`.
-        lost: the places of equations of `per_example` of which it is not known what they became.
-        complete: whether it is known of all.
         positions: where the batch axis of each output of each equation of `per_example` is.
         values: for variables of `batched` the output that each is the batch of.
         variables: variables of both jaxprs, paired with those of the same call at other sizes.
@@ -57,14 +57,14 @@ class SourceMap:
     call: Call
     traced: Traced
     batched: jec.ClosedJaxpr
-    paths: Mapping[int, Path]
-    others: Mapping[Path, frozenset[Path]]
     lost: frozenset[Place]
-    complete: bool
-    positions: Mapping[Output, int | None]
-    values: Mapping[jec.Var, Output]
-    variables: Mapping[jec.Var, jec.Var]
-    resized: Resized | None
+    complete: bool = False
+    paths: Mapping[int, Path] = field(default_factory=dict)
+    others: Mapping[Path, frozenset[Path]] = field(default_factory=dict)
+    positions: Mapping[Output, int | None] = field(default_factory=dict)
+    values: Mapping[jec.Var, Output] = field(default_factory=dict)
+    variables: Mapping[jec.Var, jec.Var] = field(default_factory=dict)
+    resized: Resized | None = None
 
     @property
     def per_example(self) -> jec.ClosedJaxpr:
@@ -235,19 +235,7 @@ class _Mapper:
         """Return the jaxprs, of which nothing else is known."""
         numbered = enumerate(walk(traced.jaxpr))
         lost = frozenset((n, i) for n, jaxpr in numbered for i in range(len(jaxpr.eqns)))
-        return SourceMap(
-            self.call,
-            traced,
-            self.batched,
-            paths={},
-            others={},
-            lost=lost,
-            complete=False,
-            positions={},
-            values={},
-            variables={},
-            resized=None,
-        )
+        return SourceMap(self.call, traced, self.batched, lost)
 
 
 def _values(found: Match, theirs: marks.Paths) -> dict[jec.Var, Output]:

@@ -10,12 +10,12 @@ import functools
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import jax.extend.core as jec
 import jax.numpy as jnp
 
-from vmapguide._data import Source
+from vmapguide._data import WEIGHTS, Kind, Source
 from vmapguide._jaxpr import primitives, source_lines
 from vmapguide._jaxpr.compat import opened
 from vmapguide._jaxpr.walk import Place, count_primitives, nested
@@ -25,22 +25,6 @@ from vmapguide._trace.marks import Path
 from vmapguide._trace.provenance import SourceMap
 from vmapguide._trace.user_names import home_of
 
-
-# What can become of an equation. Of an equation that lies in several calls it is what comes last
-# here of what became of it in any.
-Kind = Literal[
-    "",
-    "shared",
-    "layout",
-    "same",
-    "rewritten",
-    "any example",
-    "all branches",
-    "slowest example",
-    "one by one",
-    "unknown",
-]
-_ORDER = {kind: place for place, kind in enumerate(get_args(Kind))}
 
 # Operations that only move or add axes. One of these beside the operation itself is there so that
 # operands line up.
@@ -228,7 +212,7 @@ class _Maker:
         batched, kind, axes = first.batched, first.kind, first.batch_axes
         for variant in others:
             batched += variant.batched
-            kind = max(kind, variant.kind, key=_ORDER.__getitem__)
+            kind = max(kind, variant.kind, key=WEIGHTS.__getitem__)
             axes = axes if axes == variant.batch_axes else None
         return Step(
             equation=eqn,

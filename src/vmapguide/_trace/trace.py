@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import jax.extend.core as jec
 
-from vmapguide._jaxpr import source_lines
+from vmapguide._jaxpr import source_pieces
 from vmapguide._trace.batch_axes import find_axes
 from vmapguide._trace.call import Call, TracedArguments
 from vmapguide._trace.provenance import source_map, without_collector
@@ -59,7 +59,7 @@ def trace(call: Call, traced: TracedArguments = "all") -> Trace:
     Raises:
         Exception: what `jax.vmap` raises for this call.
     """
-    source_lines.forget()
+    source_pieces.forget()
     with without_collector():
         found = source_map(call, traced)
         axes = find_axes(found)

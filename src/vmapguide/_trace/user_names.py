@@ -16,7 +16,7 @@ from typing import Any
 import jax
 
 from vmapguide._jaxpr.compat import closure, is_jitted
-from vmapguide._jaxpr.source_files import Home, home, is_library
+from vmapguide._jaxpr.source_files import Home, is_library, library_of
 
 
 def unwrapped(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -84,7 +84,8 @@ def _file(f: Callable[..., Any]) -> str:
 
 def home_of(f: Callable[..., Any]) -> Home:
     """Return where a function is at home; of an object that can be called, where its class is."""
-    return home(_file(f) or _file(type(unwrapped(f)).__call__))
+    file = _file(f) or _file(type(unwrapped(f)).__call__)
+    return Home(file, library_of(file) if is_library(file) else "")
 
 
 def leaf_names(f: Callable[..., Any], args: Any, kwargs: Any) -> list[str]:

@@ -52,17 +52,13 @@ def uneven_effects(evidence: Evidence) -> Found:
     jax.effects_barrier()
     for _ in sides.loop(_counting(sides.call.f, loop), examples):
         jax.effects_barrier()
-    size = sides.arguments.batch_size
-    reasons = (
-        _reason(call, vmap[call], loop[call], size, len(examples))
-        for call in calls
-        if _is_uneven(call, vmap[call], loop[call], size, len(examples))
-    )
-    return Found(tuple(reasons))
+    size, ran = sides.arguments.batch_size, len(examples)
+    reasons = (_reason(call, vmap[call], loop[call], size, ran) for call in calls)
+    return Found(tuple(reason for reason in reasons if reason))
 
 
-def _is_uneven(call: _Call, vmap: int, loop: int, size: int, ran: int) -> bool:
-    """Say whether a call is made for more or for fewer examples in `vmap` than in the loop.
+def _reason(call: _Call, vmap: int, loop: int, size: int, ran: int) -> Reason | None:
+    """Say how often a call is made, and why; None if it is as often in `vmap` as in the loop.
 
     Args:
         call: the call.
@@ -71,14 +67,12 @@ def _is_uneven(call: _Call, vmap: int, loop: int, size: int, ran: int) -> bool:
         size: the size of the batch.
         ran: how many examples the loop runs.
     """
+    is_even = vmap * ran == loop * size
     if call.name in _PURE.values():
         # Only the function that is called knows for how many examples one call is.
-        return vmap > 0 and loop == 0
-    return vmap * ran != loop * size
-
-
-def _reason(call: _Call, vmap: int, loop: int, size: int, ran: int) -> Reason:
-    """Say how often a call is made, and why; the arguments are those of `_is_uneven`."""
+        is_even = vmap == 0 or loop > 0
+    if is_even:
+        return None
     counts = (
         f"{call.name}{in_line(call.source)} runs {_times(vmap)} in vmap"
         + (f", for {size:,} examples," if ran < size else "")

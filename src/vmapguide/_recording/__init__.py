@@ -1,0 +1,1 @@
+"""Explain every `jax.vmap` that a program calls. Start with `recorder.Recorder`."""

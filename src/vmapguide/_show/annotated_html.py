@@ -1,0 +1,121 @@
+"""Source code with what became of it, as HTML: a line opens to its equations, without a script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from vmapguide._data import AnnotatedFunction, AnnotatedLine
+from vmapguide._show import explanation
+from vmapguide._show.annotated import (
+    SEEN,
+    Margin,
+    elsewhere,
+    is_long,
+    is_quiet,
+    margin,
+    pieces,
+    title,
+)
+from vmapguide._show.explanation import ExplanationView, Row
+from vmapguide._show.explanation_html import (
+    code_of,
+    findings_html,
+    groups_html,
+    header_html,
+)
+from vmapguide._show.explanation_summary import summary
+from vmapguide._show.markup import Markup, joined, of_tokens, script_element, style_element, tag
+from vmapguide._show.words import counted
+
+
+def annotated_html(view: ExplanationView, *, fold: bool = True) -> Markup:
+    """Print the source of the functions that took part as one self-contained HTML element."""
+    return joined([style_element(), annotated_part(view, fold=fold), script_element()])
+
+
+def annotated_part(view: ExplanationView, *, fold: bool = True) -> Markup:
+    """Print the same without stylesheet and script, for a view that has them."""
+    printer = _Printer(view, fold=fold)
+    parts = [header_html(view), findings_html(view), *map(printer.function, view.functions)]
+    if rows := elsewhere(view):
+        parts.append(printer.equations(rows))
+    parts.append(tag("p", summary(view), class_="vg-foot"))
+    return tag("div", *parts, class_="vg vg-explain vg-annotated")
+
+
+class _Printer:
+    """Prints functions: a line with its margin opens to its equations."""
+
+    def __init__(self, view: ExplanationView, *, fold: bool) -> None:
+        self.view, self.fold = view, fold
+        self.folds = fold and is_long(view)
+
+    def function(self, function: AnnotatedFunction) -> Markup:
+        """Return a function, line by line."""
+        margins = [margin(self.view, function, line) for line in function.lines]
+        parts: list[Markup] = []
+        run: list[AnnotatedLine] = []
+        for line, beside in zip(function.lines, margins, strict=True):
+            if self.fold and line.is_quiet:
+                run.append(line)
+                continue
+            parts += self.folded(run)
+            run = []
+            parts.append(self.line(line, beside))
+        parts += self.folded(run)
+        heading = title(self.view, function)
+        if self.folds and is_quiet(margins):
+            head = tag("summary", f"{heading} ⋮ {len(margins)} lines", class_="vg-function")
+            return tag("section", tag("details", head, *parts), aria_label=function.name)
+        head = tag("p", heading, class_="vg-function")
+        return tag("section", head, *parts, aria_label=function.name)
+
+    def folded(self, run: Sequence[AnnotatedLine]) -> Iterator[Markup]:
+        """Yield what stands for a run of lines that make nothing; it opens."""
+        lines = [self.line(line, Margin()) for line in run]
+        if len(run) > 1:
+            cells = tag("span", "⋮", class_="vg-number"), counted(len(run), "line")
+            label = tag("summary", *cells, class_="vg-source-line vg-quiet")
+            yield tag("details", label, *lines)
+        else:
+            yield from lines
+
+    def line(self, line: AnnotatedLine, beside: Margin) -> Markup:
+        """Return a line; one that made equations opens to them."""
+        text = (tag("u", part) if is_call else part for part, is_call in pieces(line))
+        note = [tag("span", beside.kind, class_=_kind_class(beside.kind))] * bool(beside.kind)
+        beside_it = (
+            tag("span", of_tokens(beside.type), class_="vg-makes"),
+            tag("span", *note, *map(code_of, beside.codes), class_="vg-notes"),
+            *self.share(beside),
+        )
+        cells = (
+            tag("span", str(line.number), class_="vg-number"),
+            tag("code", *text, class_="vg-text"),
+            *[tag("span", *beside_it, class_="vg-margin")] * (beside != Margin()),
+        )
+        tint = " vg-warned" if beside.is_warned else " vg-found" * bool(beside.codes)
+        quiet = "" if line.led_to else " vg-quiet"
+        looks = f"vg-source-line{tint}{quiet}"
+        if not line.made:
+            return tag("div", *cells, class_=looks)
+        rows = [self.view.rows[number] for number in line.made]
+        return tag("details", tag("summary", *cells, class_=looks), self.equations(rows))
+
+    def share(self, beside: Margin) -> Iterator[Markup]:
+        """Yield the share of the cost, as a bar and as a number, if somebody asked."""
+        if self.view.work is None:
+            return
+        share = beside.share or 0
+        bar = tag("rect", width=round(100 * share), height=8)
+        drawn = tag("svg", bar, viewBox="0 0 100 8", class_="vg-bar", aria_hidden="true")
+        yield tag("span", drawn, f"{share:.0%}" if share >= SEEN else "", class_="vg-share")
+
+    def equations(self, rows: Sequence[Row]) -> Markup:
+        """Return the equations of a line: your code, one example, the whole batch."""
+        groups = explanation.groups_of(self.view, rows, fold=self.fold)
+        return groups_html(groups, label="What vmap made of the line", fold=self.fold)
+
+
+def _kind_class(kind: str) -> str:
+    return f"vg-tag vg-tag-{kind.replace(' ', '-')}"
