@@ -419,7 +419,7 @@ class Explanation(Shown):
             >>> import jax, jax.numpy as jnp, vmapguide
             >>> explanation = vmapguide.explain(jax.nn.softmax)(jnp.ones((3, 2)))
             >>> explanation.raise_if()
-            >>> explanation.raise_if("VG1", "VG301")
+            >>> explanation.raise_if("VG1", "VG501")
         """
         asked = beginnings("raise_if", "codes", codes)
         wrong = [f for f in chosen(self.findings, asked) if asked or f.severity == "warning"]

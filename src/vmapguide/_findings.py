@@ -50,7 +50,7 @@ def findings(
         >>> explanation = vmapguide.explain(f)(jnp.ones(3))
         >>> [finding.code for finding in vmapguide.findings(explanation, select="VG1")]
         ['VG101']
-        >>> vmapguide.findings(explanation, ignore=("VG101", "VG2"))
+        >>> vmapguide.findings(explanation, ignore=("VG101", "VG5"))
         ()
     """
     _check_explanation(explanation)
