@@ -22,7 +22,7 @@ from vmapguide._advice.waiting import waiting
 from vmapguide._data import AnnotatedFunction, Finding, Kind, Limits, Source
 from vmapguide._jaxpr import primitives, source_files, source_lines, to_data
 from vmapguide._jaxpr.pickled import without_jaxprs
-from vmapguide._measure import costs
+from vmapguide._measure.shares import shares, total_work
 from vmapguide._rules.choose import beginnings, chosen
 from vmapguide._rules.find import find
 from vmapguide._rules.subject import Argument, Subject
@@ -457,14 +457,17 @@ class Explanation(Shown):
         return annotated(self.steps, self._home)
 
     @functools.cached_property
-    def _work(self) -> tuple[int, ...]:
-        steps = costs.of_steps(self.batched, self.per_example, self.steps, self.boundary).steps
-        return tuple(step.flops + step.transcendentals for step in steps[: len(self.steps)])
+    def _shares(self) -> tuple[tuple[float | None, ...], ...]:
+        return shares(self.batched, self.steps, self._functions)
+
+    @functools.cached_property
+    def _work(self) -> int:
+        return total_work(self.batched)
 
     def _as_view(self, *, library: bool = False, cost: bool = False) -> explanation.ExplanationView:
         if self._kept is not None:
             kept = self._kept.with_library if library else self._kept.without_library
-            return dataclasses.replace(kept, work=kept.work if cost else None)
+            return dataclasses.replace(kept, shares=kept.shares if cost else None)
         rows = tuple(self._rows(library=library))
         sources = {s for row in rows for s in (row.source, row.called_from) if s}
         sources |= {finding.source for finding in self.findings if finding.source}
@@ -481,7 +484,7 @@ class Explanation(Shown):
             kernels=primitives.with_role("kernel"),
             findings=self.findings,
             functions=self._functions,
-            work=self._work if cost else None,
+            shares=self._shares if cost else None,
         )
 
     def _rows(self, *, library: bool) -> Iterator[explanation.Row]:

@@ -202,7 +202,7 @@ def _fill(record: Record, explanation: Explanation, *, keeps_view: bool) -> None
     """Put into a record what is kept of an explanation."""
     record.size = explanation.batch_size
     record.equations = len(explanation.steps)
-    record.work = sum(explanation._work)  # noqa: SLF001 - one result for another one's view.
+    record.work = explanation._work  # noqa: SLF001 - one result for another one's view.
     record.findings = explanation.findings
     if keeps_view:
         record.view = explanation._as_view(cost=True)  # noqa: SLF001

@@ -9,11 +9,13 @@ from vmapguide._show import explanation
 from vmapguide._show.annotated import (
     SEEN,
     Margin,
+    boundary,
     elsewhere,
-    is_long,
-    is_quiet,
-    margin,
+    legend,
+    margins,
     pieces,
+    quiet,
+    sections,
     title,
 )
 from vmapguide._show.explanation import ExplanationView, Row
@@ -36,7 +38,19 @@ def annotated_html(view: ExplanationView, *, fold: bool = True) -> Markup:
 def annotated_part(view: ExplanationView, *, fold: bool = True) -> Markup:
     """Print the same without stylesheet and script, for a view that has them."""
     printer = _Printer(view, fold=fold)
-    parts = [header_html(view), findings_html(view), *map(printer.function, view.functions)]
+    besides = margins(view)
+    parts = [header_html(view), findings_html(view)]
+    if view.functions:
+        parts.append(tag("p", legend(besides), class_="vg-legend"))
+    for section in sections(view, besides, fold=fold):
+        shown = [printer.function(function, beside) for function, beside in section.functions]
+        if section.is_quiet:
+            head = tag("summary", f"⋮ {quiet(view, section)}", class_="vg-quiet-functions")
+            parts.append(tag("details", head, *shown))
+        else:
+            parts += shown
+    if added := boundary(view):
+        parts.append(tag("p", added, class_="vg-legend"))
     if rows := elsewhere(view):
         parts.append(printer.equations(rows))
     parts.append(tag("p", summary(view), class_="vg-foot"))
@@ -48,11 +62,9 @@ class _Printer:
 
     def __init__(self, view: ExplanationView, *, fold: bool) -> None:
         self.view, self.fold = view, fold
-        self.folds = fold and is_long(view)
 
-    def function(self, function: AnnotatedFunction) -> Markup:
+    def function(self, function: AnnotatedFunction, margins: Sequence[Margin]) -> Markup:
         """Return a function, line by line."""
-        margins = [margin(self.view, function, line) for line in function.lines]
         parts: list[Markup] = []
         run: list[AnnotatedLine] = []
         for line, beside in zip(function.lines, margins, strict=True):
@@ -63,11 +75,7 @@ class _Printer:
             run = []
             parts.append(self.line(line, beside))
         parts += self.folded(run)
-        heading = title(self.view, function)
-        if self.folds and is_quiet(margins):
-            head = tag("summary", f"{heading} ⋮ {len(margins)} lines", class_="vg-function")
-            return tag("section", tag("details", head, *parts), aria_label=function.name)
-        head = tag("p", heading, class_="vg-function")
+        head = tag("p", title(self.view, function), class_="vg-function")
         return tag("section", head, *parts, aria_label=function.name)
 
     def folded(self, run: Sequence[AnnotatedLine]) -> Iterator[Markup]:
@@ -83,7 +91,7 @@ class _Printer:
     def line(self, line: AnnotatedLine, beside: Margin) -> Markup:
         """Return a line; one that made equations opens to them."""
         text = (tag("u", part) if is_call else part for part, is_call in pieces(line))
-        note = [tag("span", beside.kind, class_=_kind_class(beside.kind))] * bool(beside.kind)
+        note = [tag("span", beside.said, class_=_kind_class(beside.kind))] * bool(beside.kind)
         beside_it = (
             tag("span", of_tokens(beside.type), class_="vg-makes"),
             tag("span", *note, *map(code_of, beside.codes), class_="vg-notes"),
@@ -104,7 +112,7 @@ class _Printer:
 
     def share(self, beside: Margin) -> Iterator[Markup]:
         """Yield the share of the cost, as a bar and as a number, if somebody asked."""
-        if self.view.work is None:
+        if self.view.shares is None:
             return
         share = beside.share or 0
         bar = tag("rect", width=round(100 * share), height=8)
