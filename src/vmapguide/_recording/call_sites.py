@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FrameType
 
+from vmapguide._data import Source
 from vmapguide._jaxpr.source_files import JAX, whose
+from vmapguide._jaxpr.source_pieces import line_of, piece_of
 
 
 # Functions of JAX that call `jax.vmap` for the user. What else in JAX does so, such as a batching
@@ -32,11 +34,13 @@ class CallSite:
         place: the line of the user's; that of a library if there is none of the user's.
         via: the line of a library that calls `jax.vmap`, if the user's line does not do so itself.
         maker: the function of JAX that the user calls instead, such as `jacfwd`; "" if none.
+        source: the call, as a piece of the code at the place; None if that is not known.
     """
 
     place: Place
     via: Place | None
     maker: str
+    source: Source | None = field(default=None, compare=False)
 
 
 def call_site() -> CallSite | None:
@@ -55,9 +59,9 @@ def call_site() -> CallSite | None:
         if maker not in _MAKERS:
             return None
     called = _place(first)
-    own = next((f for f in (first, *frames) if whose(_file(f)) == "user"), None)
-    place = _place(own) if own is not None else called
-    return CallSite(place, None if place == called else called, maker)
+    own = next((f for f in (first, *frames) if whose(_file(f)) == "user"), first)
+    place = _place(own)
+    return CallSite(place, None if place == called else called, maker, _source(own))
 
 
 def _frames() -> Iterator[FrameType]:
@@ -75,3 +79,9 @@ def _file(frame: FrameType) -> str:
 
 def _place(frame: FrameType) -> Place:
     return Place(_file(frame), frame.f_lineno, frame.f_code.co_name)
+
+
+def _source(frame: FrameType) -> Source | None:
+    """Return the expression that a frame is evaluating; its line if that is all that is known."""
+    piece = piece_of(frame.f_code, frame.f_lasti)
+    return piece or line_of(_file(frame), frame.f_lineno, frame.f_code.co_name)

@@ -33,6 +33,9 @@ from vmapguide._trace.user_names import function_name, unwrapped
 # What `jax.vmap` takes besides the function that `explain` takes, too.
 _OPTIONS = ("in_axes", "out_axes", "axis_name", "axis_size", "spmd_axis_name")
 
+# What JAX calls the event that it has compiled a program.
+_COMPILED = "/jax/core/compile/backend_compile_duration"
+
 
 @dataclass
 class Record:
@@ -42,15 +45,19 @@ class Record:
         site: where it is called.
         name: what the function is called.
         calls: how often the result of `jax.vmap` was called.
-        eager_calls: how often outside of `jax.jit`, so that every equation was sent off by itself.
+        eager_calls: how often outside of `jax.jit`, so that every operation was sent off by itself.
         functions: how many functions were given to `jax.vmap` there.
+        programs: for how many compiled programs it was traced.
         size: the size of the batch; None if it is not known.
         equations: how many equations one example has.
+        operations: how many operations are sent off for a call outside of `jax.jit`; 0 if all of
+            them are compiled together.
         work: FLOPs and functions such as `exp` of the batch, of each unknown loop one trip.
         is_inner: whether it was called while another `jax.vmap` of the program was.
         findings: what cost or surprised.
         view: what is shown of the explanation; None if nobody asked, or there is none.
         reason: why there is no explanation; "" if there is one.
+        last_compiled: how many programs had been compiled when it was traced last.
     """
 
     site: CallSite
@@ -58,13 +65,16 @@ class Record:
     calls: int = 0
     eager_calls: int = 0
     functions: int = 0
+    programs: int = 0
     size: int | None = None
     equations: int = 0
+    operations: int = 0
     work: int = 0
     is_inner: bool = False
     findings: tuple[Finding, ...] = ()
     view: ExplanationView | None = None
     reason: str = ""
+    last_compiled: int = -1
 
 
 @dataclass
@@ -76,6 +86,9 @@ class Recorder:
         is_wanted: says of a place whether what is called there is to be explained.
         records: what was called, in the order of the first calls.
         touched: what has been called since somebody emptied it.
+        depth: how many calls of what `jax.vmap` made are going on.
+        is_paused: whether calls are left alone, as while vmapguide itself makes them.
+        compiled: how many programs of the user's have been compiled.
     """
 
     keeps_views: bool = False
@@ -84,12 +97,14 @@ class Recorder:
     touched: set[Any] = field(default_factory=set)
     depth: int = 0
     is_paused: bool = False
+    compiled: int = 0
     _replaced: list[tuple[dict[str, Any], str, Any]] = field(default_factory=list)
 
     def __enter__(self) -> Self:
         """Put a recording `jax.vmap` where `jax.vmap` stands, in all modules that are loaded."""
         original = jax.vmap
         recording = self._recording(original)
+        jax.monitoring.register_event_duration_secs_listener(self._count)
         for module in [*sys.modules.values()]:
             names = getattr(module, "__dict__", {})
             for name in [name for name, value in [*names.items()] if value is original]:
@@ -104,9 +119,17 @@ class Recorder:
         traceback: TracebackType | None,
     ) -> None:
         """Put back what stood there."""
+        # The program may have removed all listeners, and then JAX knows this one no more.
+        with contextlib.suppress(AssertionError, ValueError):
+            jax.monitoring.unregister_event_duration_listener(self._count)
         while self._replaced:
             names, name, original = self._replaced.pop()
             names[name] = original
+
+    def _count(self, event: str, duration_secs: float, **kwargs: str | int) -> None:
+        """Count what JAX tells that it has compiled."""
+        del duration_secs, kwargs
+        self.compiled += event == _COMPILED and not self.is_paused
 
     def _recording(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function that is called like `jax.vmap` and records what it makes."""
@@ -149,7 +172,12 @@ class Recorder:
         self.touched.add(key)
         record = self.records.setdefault(key, Record(made.site, function_name(made.function)))
         record.calls += 1
-        record.eager_calls += not _is_staged()
+        if not _is_staged():
+            record.eager_calls += 1
+        elif record.last_compiled != self.compiled:
+            # One program may call it many times, as for each of its layers.
+            record.last_compiled = self.compiled
+            record.programs += 1
         record.functions += made.is_unseen()
         if not is_new:
             return
@@ -202,6 +230,9 @@ def _fill(record: Record, explanation: Explanation, *, keeps_view: bool) -> None
     """Put into a record what is kept of an explanation."""
     record.size = explanation.batch_size
     record.equations = len(explanation.steps)
+    outer = [step for step in explanation.steps if step.depth == 0]
+    is_compiled = len(outer) == 1 and outer[0].equation.primitive.name == "jit"
+    record.operations = 0 if is_compiled else len(outer)
     record.work = explanation._work  # noqa: SLF001 - one result for another one's view.
     record.findings = explanation.findings
     if keeps_view:
