@@ -8,7 +8,7 @@ from typing import Any
 from vmapguide._advice import wrong_calls
 from vmapguide._advice.waiting import Waiting
 from vmapguide._data import Finding, Limits
-from vmapguide._explain import Explanation
+from vmapguide._explanation import Explanation
 from vmapguide._rules.choose import beginnings, chosen
 
 

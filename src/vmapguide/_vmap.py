@@ -10,7 +10,8 @@ from typing import Any
 import jax
 
 from vmapguide._advice import wrong_calls
-from vmapguide._explain import Explanation, explain
+from vmapguide._explain import explain
+from vmapguide._explanation import Explanation
 from vmapguide._jaxpr.abstract import abstract, typed
 from vmapguide._trace.user_names import transformed_name
 

@@ -22,7 +22,8 @@ import jax
 import numpy as np
 
 from vmapguide._data import Finding
-from vmapguide._explain import Explanation, explain
+from vmapguide._explain import explain
+from vmapguide._explanation import Explanation
 from vmapguide._jaxpr.abstract import abstract
 from vmapguide._jaxpr.walk import without_addresses
 from vmapguide._recording.call_sites import CallSite, Place, call_site
