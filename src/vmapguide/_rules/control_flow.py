@@ -11,6 +11,7 @@ import jax.extend.core as jec
 from vmapguide._data import Finding, Rule
 from vmapguide._jaxpr import primitives
 from vmapguide._jaxpr.compat import opened
+from vmapguide._jaxpr.source_files import shown_paths
 from vmapguide._jaxpr.updates import Updates
 from vmapguide._jaxpr.walk import nested
 from vmapguide._jaxpr.while_loops import READ_OR_WRITE, alike, is_sure_to_end
@@ -309,8 +310,9 @@ def _slowest_example(subject: Subject, step: Step, outer: Step | None) -> Iterat
         return  # Both are one call of a library function, and all examples wait for that anyway.
     here, there = step.source, outer.source
     place = ""
-    if here and there and there.file == here.file and there.line != here.line:
-        place = f", that of line {there.line}"
+    if here and there and (there.file, there.line) != (here.file, here.line):
+        elsewhere = f" of {shown_paths([there.file])[there.file]}" * (there.file != here.file)
+        place = f", that of line {there.line}{elsewhere}"
     yield _found(subject, LOOP_IN_LOOP, step, outer=place)
 
 
