@@ -4,6 +4,7 @@ import pytest
 from finding_cases import (
     Case,
     arguments,
+    compilation,
     control_flow,
     ignores,
     indexing,
@@ -23,6 +24,7 @@ CASES = [
     *one_by_one.CASES,
     *randomness.CASES,
     *arguments.CASES,
+    *compilation.CASES,
     *ignores.CASES,
 ]
 

@@ -11,7 +11,7 @@ from typing import Any
 from vmapguide._cli import output
 from vmapguide._cli.inputs import UsageError
 from vmapguide._data import Finding
-from vmapguide._explain import Explanation
+from vmapguide._explanation import Explanation
 from vmapguide._recording.recording import Recording
 from vmapguide._rules.choose import beginnings, split
 from vmapguide._show.annotations import github

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
+from vmapguide._data import Source
 from vmapguide._jaxpr import compat
 from vmapguide._jaxpr.source_files import JAX, whose
+from vmapguide._jaxpr.source_pieces import line_of, piece_of
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,14 @@ class CallSite:
         via: the line of a library that calls `jax.vmap`, if the user's line does not do so itself.
         maker: the function of JAX that the user calls instead, such as `jacfwd`; "" if none.
         instructions: where in the bytecode of the two the calls are: a line may have several.
+        source: the call, as a piece of the code at the place; None if that is not known.
     """
 
     place: Place
     via: Place | None
     maker: str
     instructions: tuple[int, ...]
+    source: Source | None = field(compare=False)
 
 
 def call_site() -> tuple[CallSite, Callable[..., Any] | None] | None:
@@ -56,9 +60,9 @@ def call_site() -> tuple[CallSite, Callable[..., Any] | None] | None:
             return None
         function = compat.function_of_maker(first)
     own = next((f for f in (first, *frames) if whose(_file(f)) == "user"), first)
-    place, called = _place(own), _place(first)
-    via = None if own is first else called
-    return CallSite(place, via, maker, (own.f_lasti, first.f_lasti)), function
+    via = None if own is first else _place(first)
+    instructions = own.f_lasti, first.f_lasti
+    return CallSite(_place(own), via, maker, instructions, _source(own)), function
 
 
 def _frames() -> Iterator[FrameType]:
@@ -76,3 +80,9 @@ def _file(frame: FrameType) -> str:
 
 def _place(frame: FrameType) -> Place:
     return Place(_file(frame), frame.f_lineno, frame.f_code.co_name)
+
+
+def _source(frame: FrameType) -> Source | None:
+    """Return the expression that a frame is evaluating; its line if that is all that is known."""
+    piece = piece_of(frame.f_code, frame.f_lasti)
+    return piece or line_of(_file(frame), frame.f_lineno, frame.f_code.co_name)

@@ -20,7 +20,8 @@ from typing import Any, Self
 import jax
 
 from vmapguide._data import Finding
-from vmapguide._explain import Explanation, explain
+from vmapguide._explain import explain
+from vmapguide._explanation import Explanation
 from vmapguide._jaxpr.abstract import abstract
 from vmapguide._jaxpr.compat import is_staged
 from vmapguide._jaxpr.walk import without_addresses
@@ -33,6 +34,9 @@ from vmapguide._trace.user_names import transformed_name, unwrapped
 # What `jax.vmap` takes besides the function that `explain` takes, too.
 _OPTIONS = ("in_axes", "out_axes", "axis_name", "axis_size", "spmd_axis_name")
 
+# What JAX calls the event that it has compiled a program.
+_COMPILED = "/jax/core/compile/backend_compile_duration"
+
 
 @dataclass
 class Record:
@@ -42,15 +46,19 @@ class Record:
         site: where it is called.
         name: what the function is called.
         calls: how often the result of `jax.vmap` was called.
-        eager_calls: how often outside of `jax.jit`, so that every equation was sent off by itself.
+        eager_calls: how often outside of `jax.jit`, so that every operation was sent off by itself.
         functions: how many functions were given to `jax.vmap` there.
+        programs: for how many compiled programs it was traced.
         size: the size of the batch; None if it is not known.
         equations: how many equations one example has.
+        operations: how many operations are sent off for a call outside of `jax.jit`; 0 if all of
+            them are compiled together.
         work: FLOPs and functions such as `exp` of the batch, of each unknown loop one trip.
         is_inner: whether it was called while another `jax.vmap` of the program was.
         findings: what cost or surprised.
         view: what is shown of the explanation; None if nobody asked, or there is none.
         reason: why there is no explanation; "" if there is one.
+        last_compiled: how many programs had been compiled when it was traced last.
     """
 
     site: CallSite
@@ -58,13 +66,16 @@ class Record:
     calls: int = 0
     eager_calls: int = 0
     functions: int = 0
+    programs: int = 0
     size: int | None = None
     equations: int = 0
+    operations: int = 0
     work: int = 0
     is_inner: bool = False
     findings: tuple[Finding, ...] = ()
     view: ExplanationView | None = None
     reason: str = ""
+    last_compiled: int = -1
 
 
 class _Thread(threading.local):
@@ -83,12 +94,14 @@ class Recorder:
         is_wanted: says of a place whether what is called there is to be explained.
         records: what was called, in the order of the first calls.
         touched: what has been called since somebody emptied it.
+        compiled: how many programs of the user's have been compiled.
     """
 
     keeps_views: bool = False
     is_wanted: Callable[[Place], bool] = lambda _: True
     records: dict[Any, Record] = field(default_factory=dict)
     touched: set[Any] = field(default_factory=set)
+    compiled: int = 0
     # The process that it is open in: a child that is forked off has its own records, and no report.
     _process: int | None = None
     _original: Any = None
@@ -100,6 +113,7 @@ class Recorder:
         self._original = jax.vmap
         self._recording = self._recording_vmap(jax.vmap)
         self._process = os.getpid()
+        jax.monitoring.register_event_duration_secs_listener(self._count)
         _replace_everywhere(self._original, self._recording)
         return self
 
@@ -111,10 +125,18 @@ class Recorder:
     ) -> None:
         """Put it back, also in modules that were loaded since. What it has made records no more."""
         self._process = None
+        # The program may have removed all listeners, and then JAX knows this one no more.
+        with contextlib.suppress(AssertionError, ValueError):
+            jax.monitoring.unregister_event_duration_listener(self._count)
         _replace_everywhere(self._recording, self._original)
 
     def _is_idle(self) -> bool:
         return self._thread.is_paused or self._process != os.getpid()
+
+    def _count(self, event: str, duration_secs: float, **kwargs: str | int) -> None:
+        """Count what JAX tells that it has compiled."""
+        del duration_secs, kwargs
+        self.compiled += event == _COMPILED and not self._thread.is_paused
 
     def _recording_vmap(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function that is called like `jax.vmap` and records what it makes."""
@@ -169,7 +191,12 @@ class Recorder:
         self.touched.add(key)
         record = self.records.setdefault(key, mine)
         record.calls += 1
-        record.eager_calls += not is_staged()
+        if not is_staged():
+            record.eager_calls += 1
+        elif record.last_compiled != self.compiled:
+            # One program may call it many times, as for each of its layers.
+            record.last_compiled = self.compiled
+            record.programs += 1
         record.functions += made.is_unseen()
         if record is not mine or record.reason:
             return
@@ -230,7 +257,10 @@ def _fill(record: Record, explanation: Explanation, *, keeps_view: bool) -> None
     """Put into a record what is kept of an explanation."""
     record.size = explanation.batch_size
     record.equations = len(explanation.steps)
-    record.work = sum(explanation._work)  # noqa: SLF001 - one result for another one's view.
+    outer = [step for step in explanation.steps if step.depth == 0]
+    is_compiled = len(outer) == 1 and outer[0].equation.primitive.name == "jit"
+    record.operations = 0 if is_compiled else len(outer)
+    record.work = explanation._work  # noqa: SLF001 - one result for another one's view.
     record.findings = explanation.findings
     if keeps_view:
         record.view = explanation._as_view(cost=True)  # noqa: SLF001

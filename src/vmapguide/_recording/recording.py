@@ -9,10 +9,11 @@ from pathlib import Path
 
 from vmapguide._data import Finding
 from vmapguide._jaxpr.source_files import is_library, shown_paths
-from vmapguide._jaxpr.source_pieces import line_of
 from vmapguide._recording.call_sites import Place
 from vmapguide._recording.recorder import Record
 from vmapguide._rules.compilation import find_calls
+from vmapguide._rules.find import RULES
+from vmapguide._rules.ignores import is_ignored
 from vmapguide._sarif import to_sarif
 from vmapguide._show.recording import CallView, recording_html, recording_text
 from vmapguide._show.result import Shown
@@ -54,7 +55,7 @@ class Recording(Shown):
             A dictionary with the keys `schema` (`"vmapguide.recording/1"`), `name` and `records`. A
             record has `place` and `via` (`file`, `line` and `function`), `maker`, `function`,
             `batch_size`, `equations`, `work`, `share`, `calls`, `eager_calls`, `functions`,
-            `is_inner`, `findings` (as `Finding.to_dict` has them) and `reason`.
+            `programs`, `is_inner`, `findings` (as `Finding.to_dict` has them) and `reason`.
         """
         shares = [*self._shares()]
         return {
@@ -73,6 +74,7 @@ class Recording(Shown):
                     "calls": record.calls,
                     "eager_calls": record.eager_calls,
                     "functions": record.functions,
+                    "programs": record.programs,
                     "is_inner": record.is_inner,
                     "findings": [finding.to_dict() for finding in record.findings],
                     "reason": record.reason,
@@ -126,18 +128,18 @@ def _order(record: Record) -> tuple[int, int]:
 
 def _with_findings_of_calls(record: Record) -> Record:
     """Return a record with what is known of its calls, now that the program has ended."""
-    place = record.site.place
-    source = line_of(place.file, place.line, place.function)
+    source = record.site.source
     if source is None or record.reason:
         return record
     found = find_calls(
         source,
-        calls=record.calls,
         eager_calls=record.eager_calls,
         functions=record.functions,
-        equations=record.equations,
+        programs=record.programs,
+        operations=record.operations,
     )
-    return dataclasses.replace(record, findings=(*record.findings, *found))
+    kept = (finding for finding in found if not is_ignored(finding, RULES.keys()))
+    return dataclasses.replace(record, findings=(*record.findings, *kept))
 
 
 def _place_of(finding: Finding, record: Record) -> str:

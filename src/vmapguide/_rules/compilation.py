@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vmapguide._data import Finding, Rule, Source
+from vmapguide._rules.subject import shortened
 
 
 NOT_COMPILED = Rule(
@@ -15,15 +16,15 @@ NOT_COMPILED = Rule(
     "not compiled",
     "note",
     "What `{code}` makes was called {calls:,} times outside of jax.jit: each time Python runs the "
-    "function again, and each of its {equations:,} operations is sent off by itself.",
+    "function again, and sends off its operations one by one, {operations:,} in all.",
     "Put jax.jit around it, once: f = jax.jit(jax.vmap(f, ...)), and call that.",
 )
 TRACED_AGAIN = Rule(
     "VG702",
     "traced again",
     "warning",
-    "What `{code}` makes was traced {calls:,} times for arguments of the same types, each time "
-    "with a new function.",
+    "What `{code}` makes was traced and compiled {programs:,} times for arguments of the same "
+    "types, each time with a new function.",
     "Make the function that is compiled once, outside of the loop or of the function that calls "
     "it: jax.jit knows a function by its identity.",
 )
@@ -33,27 +34,30 @@ RULES = (NOT_COMPILED, TRACED_AGAIN)
 # A call outside of `jax.jit` that is not repeated, as where parameters are made, is none to mend.
 _REPEATED = 2
 
-# JAX traces some functions more than once, such as the body of a scan, and those of derivatives.
-_TRACED_OFTEN = 8
+# A program may well be compiled a few times, as with other settings or for the last batch.
+_COMPILED_OFTEN = 8
 
 
 def find_calls(
-    source: Source, *, calls: int, eager_calls: int, functions: int, equations: int
+    source: Source, *, eager_calls: int, operations: int, functions: int, programs: int
 ) -> Iterator[Finding]:
-    """Yield what the calls of a `jax.vmap` in a line cost.
+    """Yield what the calls of a `jax.vmap` in a line cost, for arguments of the same types.
 
     Args:
         source: the line.
-        calls: how often what it made was called with arguments of the same types.
-        eager_calls: how often of these outside of `jax.jit`.
+        eager_calls: how often what it made was called outside of `jax.jit`.
+        operations: how many operations such a call sends off; 0 if it is one compiled function.
         functions: how many functions it was given.
-        equations: how many equations one example has.
+        programs: for how many compiled programs it was traced.
     """
-    code = source.text.replace("`", "'")
-    if eager_calls >= _REPEATED:
-        facts: dict[str, int | str] = {"code": code, "calls": eager_calls, "equations": equations}
+    code = shortened(source)
+    if eager_calls >= _REPEATED and operations:
+        facts: dict[str, int | str] = {
+            "code": code,
+            "calls": eager_calls,
+            "operations": operations,
+        }
         yield Finding(NOT_COMPILED, source, NOT_COMPILED.severity, (), None, None, facts)
-    traced = calls - eager_calls
-    if min(traced, functions) >= _TRACED_OFTEN:
-        facts = {"code": code, "calls": traced}
+    if min(programs, functions) >= _COMPILED_OFTEN:
+        facts = {"code": code, "programs": programs}
         yield Finding(TRACED_AGAIN, source, TRACED_AGAIN.severity, (), None, None, facts)

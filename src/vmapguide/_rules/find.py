@@ -35,7 +35,9 @@ RULES: dict[str, Rule] = {
 def find(subject: Subject) -> tuple[Finding, ...]:
     """Return what rules found, warnings first, in the order of the program."""
     findings = [*_merged(found for family in FAMILIES for found in family.find(subject))]
-    return tuple(sorted(ignores.kept(subject, findings, RULES.keys()), key=_place))
+    elsewhere = {rule.code for rule in compilation.RULES}
+    kept = ignores.kept(subject, findings, RULES.keys(), elsewhere)
+    return tuple(sorted(kept, key=_place))
 
 
 def _merged(findings: Iterable[Finding]) -> Iterator[Finding]:

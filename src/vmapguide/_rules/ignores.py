@@ -56,7 +56,10 @@ class _Ignore:
 
 
 def kept(
-    subject: Subject, findings: Sequence[Finding], codes: Collection[str]
+    subject: Subject,
+    findings: Sequence[Finding],
+    codes: Collection[str],
+    elsewhere: Collection[str],
 ) -> Iterator[Finding]:
     """Yield the findings that no comment asks to be left out, and those about such comments.
 
@@ -64,6 +67,7 @@ def kept(
         subject: the call that was explained.
         findings: what was found.
         codes: the codes that there are.
+        elsewhere: those that are not found in an explanation.
     """
     used: set[tuple[str, int]] = set()
     for finding in findings:
@@ -79,8 +83,21 @@ def kept(
             ignore = _read(comment, codes)
             if ignore is None or _names(ignore, IGNORES_NOTHING.code):
                 continue
+            named = {code for code in codes if _names(ignore, code)}
+            if named and named <= {*elsewhere} and not ignore.is_wrong:
+                continue
             if ignore.is_wrong or (file, comment.line) not in used:
                 yield _finding(file, notes, ignore)
+
+
+def is_ignored(finding: Finding, codes: Collection[str]) -> bool:
+    """Say whether a comment asks to leave out a finding.
+
+    Args:
+        finding: the finding.
+        codes: the codes that there are.
+    """
+    return bool(_ignoring(finding, codes))
 
 
 def _ignoring(finding: Finding, codes: Collection[str]) -> set[tuple[str, int]]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import jax.extend.core as jec
 
-from vmapguide._data import Finding, Limits, Rule
+from vmapguide._data import Finding, Limits, Rule, Source
 from vmapguide._jaxpr import source_lines
 from vmapguide._jaxpr.compat import opened
 from vmapguide._jaxpr.source_files import is_library
@@ -209,10 +209,13 @@ def rank(atom: Any) -> int:
 
 def code(step: Step) -> str:
     """Return the user's code that made a step, shortened to part of a line."""
-    if step.source is None:
-        return step.equation.primitive.name
+    return step.equation.primitive.name if step.source is None else shortened(step.source)
+
+
+def shortened(source: Source) -> str:
+    """Return a piece of code, shortened to part of a line."""
     # Sentences have code between backticks.
-    first, *rest = step.source.expression.replace("`", "'").split("\n")
+    first, *rest = source.expression.replace("`", "'").split("\n")
     return first if not rest and len(first) <= _LONG else f"{first[: _LONG - 1].rstrip()}…"
 
 

@@ -5,8 +5,16 @@ Each family of rules has its cases in a module here; `tests/findings/test_rules.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
-from vmapguide import Explanation
+from vmapguide import Finding
+
+
+class Explained(Protocol):
+    """What has findings: the explanation of a call, or the recording of a program that has run."""
+
+    @property
+    def findings(self) -> tuple[Finding, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -22,7 +30,7 @@ class Case:
     """
 
     code: str
-    firing: Callable[[], Explanation]
+    firing: Callable[[], Explained]
     line: str
-    twin: Callable[[], Explanation]
-    fix: Callable[[], Explanation]
+    twin: Callable[[], Explained]
+    fix: Callable[[], Explained]
