@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import numpy as np
 
 from vmapguide._advice import wrong_calls
 from vmapguide._explain import explain
@@ -40,16 +41,24 @@ class Vmapped:
 
     def __init__(self, f: Callable[..., Any], options: dict[str, Any]) -> None:
         """Take a function, and what `jax.vmap` takes besides it."""
+        # First, as it copies what `f` has: that may be one of these, too.
+        functools.update_wrapper(self, f)
+        # `_trace.user_names` looks through this object by the name of this variable.
         self._mapped = jax.vmap(f, **options)
         self._explain = explain(f, **options)
         self._call: tuple[Any, Any] | None = None
         self._explained: Explanation | None = None
-        functools.update_wrapper(self, f)
+        self._refused = ""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call `jax.vmap(f)`."""
         result = self._mapped(*args, **kwargs)
-        self._call, self._explained = jax.tree.map(_kept, (args, kwargs)), None
+        self._call, self._explained, self._refused = None, None, ""
+        try:
+            self._call = jax.tree.map(_kept, (args, kwargs))
+        except Exception as error:  # noqa: BLE001 - trees of the user's run code of the user's.
+            # Not the error itself: it may hold what must not be kept.
+            self._refused = type(error).__name__
         return result
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
@@ -58,18 +67,25 @@ class Vmapped:
 
     @property
     def explanation(self) -> Explanation:
-        """What `jax.vmap` made of the function in the last call.
+        """What `jax.vmap` made of the function in the last call that returned.
 
         Raises:
-            ValueError: if there was no call.
+            ValueError: if there was no call, or if of its arguments there can be no types, as of a
+                tree that takes only arrays.
             Exception: what `explain` raises, as for a function that uses a value of another
                 transformation, inside of which it was called.
         """
+        name = transformed_name(self.__wrapped__)  # type: ignore[attr-defined]
+        if self._refused:
+            raise ValueError(
+                f"vmap: of the last call of {name} nothing could be kept: its arguments are in a "
+                f"tree that takes no types in the place of arrays, but raises {self._refused}. Let "
+                f"it take them, or call vmapguide.explain({name}) with arrays."
+            )
         if self._call is None:
-            name = getattr(self, "__name__", "the function")
             raise ValueError(f"vmap: {name} has not been called yet. Call it, then ask again.")
         if self._explained is None:
-            args, kwargs = self._call
+            args, kwargs = jax.tree.map(_alive, self._call)
             self._explained = self._explain(*args, **kwargs)
         return self._explained
 
@@ -81,8 +97,17 @@ class Vmapped:
 def _kept(leaf: Any) -> Any:
     """Return what is kept of an argument."""
     leaf = abstract(leaf)
-    is_large = isinstance(leaf, jax.Array) and leaf.size > _FEW
-    return typed(leaf) if is_large else leaf
+    if not isinstance(leaf, (jax.Array, np.ndarray)):
+        return leaf
+    if leaf.size > _FEW:
+        return typed(leaf)
+    # The user may change an array of NumPy's after the call.
+    return leaf.copy() if isinstance(leaf, np.ndarray) else leaf
+
+
+def _alive(leaf: Any) -> Any:
+    """Return what is known of an argument by now: of an array that was given away, the type."""
+    return typed(leaf) if isinstance(leaf, jax.Array) and leaf.is_deleted() else leaf
 
 
 def vmap(  # noqa: PLR0917 - as many may be passed by position as to jax.vmap.

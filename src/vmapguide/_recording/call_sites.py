@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Any
 
 from vmapguide._data import Source
 from vmapguide._jaxpr import compat
-from vmapguide._jaxpr.source_files import JAX, whose
+from vmapguide._jaxpr.source_files import HERE, JAX, whose
 from vmapguide._jaxpr.source_pieces import line_of, piece_of
 
 
@@ -42,36 +43,56 @@ class CallSite:
     source: Source | None = field(compare=False)
 
 
+# Which of our files a program's calls of `jax.vmap` lead through. What is called by another one,
+# as by `explain`, is vmapguide's own affair.
+_WAYS_IN = tuple(
+    f"{HERE}{name}"
+    for name in (
+        f"_cli{os.sep}",
+        f"_recording{os.sep}",
+        "__main__.py",
+        "_ipython.py",
+        "_vmap.py",
+        "pytest_plugin.py",
+    )
+)
+
+
 def call_site() -> tuple[CallSite, Callable[..., Any] | None] | None:
     """Return where the function of vmapguide's that asks is called from, in code that is not ours.
 
     Returns:
-        The place and, if JAX calls `jax.vmap` for the user, the user's function. None if JAX calls
-        it for itself.
+        The place and, if JAX calls `jax.vmap` for the user, the user's function. None if JAX or
+        vmapguide calls it for itself.
     """
-    frames = _frames()
-    first = next(frames, None)
-    if first is None:
+    frames = [*_frames()]
+    if not frames:
         return None
+    first = frames[0]
     maker, function = "", None
     if _file(first).startswith(JAX):
         maker = compat.maker(first)
         if not maker:
             return None
         function = compat.function_of_maker(first)
-    own = next((f for f in (first, *frames) if whose(_file(f)) == "user"), first)
+    own = next((frame for frame in frames if whose(_file(frame)) == "user"), first)
     via = None if own is first else _place(first)
     instructions = own.f_lasti, first.f_lasti
     return CallSite(_place(own), via, maker, instructions, _source(own)), function
 
 
 def _frames() -> Iterator[FrameType]:
-    """Yield the frames that are not vmapguide's, the innermost first."""
+    """Yield the frames that are not vmapguide's, the innermost first; none if it asks for itself."""
+    found: list[FrameType] = []
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - there is no other way to it.
     while frame is not None:
-        if whose(_file(frame)) not in ("ours", "python"):
-            yield frame
+        owner = whose(_file(frame))
+        if owner == "ours" and not _file(frame).startswith(_WAYS_IN):
+            return
+        if owner not in ("ours", "python"):
+            found.append(frame)
         frame = frame.f_back
+    yield from found
 
 
 def _file(frame: FrameType) -> str:

@@ -147,6 +147,8 @@ def _passed_on(f: Callable[..., Any]) -> Callable[..., Any] | None:
     variables = _variables(f)
     if set(variables) == {"fun"}:
         return variables["fun"]  # type: ignore[no-any-return]
+    if type(f).__module__ == "vmapguide._vmap":
+        return f._mapped  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001
     code = getattr(f, "__code__", None)
     is_ours = code is not None and whose(code.co_filename) == "ours"
     return closure(f).get("recorded") if is_ours else None
