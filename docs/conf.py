@@ -43,6 +43,8 @@ exclude_patterns = ["_build", "_inventories", "_ext", "_kernel"]
 templates_path = ["_templates"]
 default_role = "code"
 nitpicky = True
+# What a rule has is what its findings have, by the same names.
+nitpick_ignore = [("py:class", "vmapguide._data.findings.Rule")]
 
 # -- Executed pages: https://myst-nb.readthedocs.io --------------------------
 

@@ -99,7 +99,7 @@ class Explanation(Shown):
 
     @functools.cached_property
     def findings(self) -> tuple[Finding, ...]:
-        """What cost or surprised, warnings first: a short list, empty where vmap did well.
+        """What cost or surprised, warnings first, and nothing where vmap did well.
 
         Example:
             >>> import jax, jax.numpy as jnp, vmapguide
