@@ -89,7 +89,7 @@ class TestText:
             """,
         )
         report = by_vmapguide(tmp_path, "program.py").report
-        assert report.endswith("1 place called jax.vmap, in 2 ways. findings: nothing found\n")
+        assert report.endswith("1 place called jax.vmap, in 2 ways. findings: nothing found.\n")
 
     def test_annotations(self, folder: Path) -> None:
         """`--format github` prints commands, each finding once."""

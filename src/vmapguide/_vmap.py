@@ -39,6 +39,10 @@ class Vmapped:
         {'same': 3}
     """
 
+    # As `functools.update_wrapper` sets them.
+    __name__: str
+    __wrapped__: Callable[..., Any]
+
     def __init__(self, f: Callable[..., Any], options: dict[str, Any]) -> None:
         """Take a function, and what `jax.vmap` takes besides it."""
         # First, as it copies what `f` has: that may be one of these, too.
@@ -72,10 +76,10 @@ class Vmapped:
         Raises:
             ValueError: if there was no call, or if of its arguments there can be no types, as of a
                 tree that takes only arrays.
-            Exception: what `explain` raises, as for a function that uses a value of another
-                transformation, inside of which it was called.
+            Exception: what `explain` raises, as for a function that needs the numbers of an array
+                of which only the type is kept.
         """
-        name = transformed_name(self.__wrapped__)  # type: ignore[attr-defined]
+        name = transformed_name(self.__wrapped__)
         if self._refused:
             raise ValueError(
                 f"vmap: of the last call of {name} nothing could be kept: its arguments are in a "
@@ -91,7 +95,7 @@ class Vmapped:
 
     def __repr__(self) -> str:
         """Return what it is."""
-        return f"<vmapguide.vmap({transformed_name(self.__wrapped__)})>"  # type: ignore[attr-defined]
+        return f"<vmapguide.vmap({transformed_name(self.__wrapped__)})>"
 
 
 def _kept(leaf: Any) -> Any:

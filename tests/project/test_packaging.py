@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from importlib import metadata
 from pathlib import Path
@@ -64,6 +65,8 @@ def test_importing_the_package_imports_no_extra_and_configures_nothing() -> None
         import sys, jax, jax.numpy
         modules, options = set(sys.modules), dict(jax.config.values)
         import vmapguide
+        for name in dir(vmapguide):
+            getattr(vmapguide, name)
         assert options == dict(jax.config.values)
         extras = {"pygments", "sphinx", "docutils", "matplotlib", "IPython", "tqdm"}
         print(extras & (set(sys.modules) - modules))
@@ -74,6 +77,49 @@ def test_importing_the_package_imports_no_extra_and_configures_nothing() -> None
     assert (result.stdout, result.returncode) == ("set()\n", 0), result.stderr
 
 
+def test_importing_the_package_does_not_import_jax() -> None:
+    """What Pygments and pytest load by themselves imports neither JAX nor the rest of vmapguide."""
+    program = """if True:
+        import sys, vmapguide, vmapguide.lexer, vmapguide.pytest_plugin
+        loaded = {name for name in sys.modules if name.partition(".")[0] in ("jax", "vmapguide")}
+        print(sorted(loaded))
+    """
+    result = subprocess.run(
+        [sys.executable, "-c", program], check=False, capture_output=True, text=True
+    )
+    expected = ["vmapguide", "vmapguide.lexer", "vmapguide.pytest_plugin"]
+    assert (result.stdout, result.returncode) == (f"{expected}\n", 0), result.stderr
+
+
+def test_public_names_have_one_place() -> None:
+    """Those that are imported when they are asked for are those that type checkers see."""
+    text = (ROOT / "src/vmapguide/__init__.py").read_text("utf-8")
+    seen, _ = (node for node in ast.parse(text).body if isinstance(node, ast.If))
+    imported_as = {
+        str(alias.asname): node.module
+        for node in seen.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert imported_as == vmapguide._PLACES  # noqa: SLF001
+    assert imported_as.keys() < {*dir(vmapguide)}
+    with pytest.raises(AttributeError, match="module 'vmapguide' has no attribute 'explian'"):
+        vmapguide.explian  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_entry_points_are_declared() -> None:
+    """There is a script, a plugin for pytest and a lexer, and each is there."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    declared = project["scripts"], *project["entry-points"].values()
+    assert declared == (
+        {"vmapguide": "vmapguide._cli.main:main"},
+        {"vmapguide": "vmapguide.pytest_plugin"},
+        {"jaxpr": "vmapguide.lexer:JaxprLexer"},
+    )
+    for place in (place for group in declared for place in group.values()):
+        assert metadata.EntryPoint("", place, "").load()
+
+
 def test_the_version_has_one_source() -> None:
     """What the package says of itself is what was installed."""
     assert vmapguide.__version__ == metadata.version("vmapguide")
@@ -82,7 +128,8 @@ def test_the_version_has_one_source() -> None:
 def test_public_names_are_documented() -> None:
     """Every public name is on the reference page and has an example that runs."""
     page = (DOCS / "reference" / "vmapguide.md").read_text("utf-8")
-    for name in vars(vmapguide):
+    assert len(dir(vmapguide)) > 30
+    for name in dir(vmapguide):
         value = getattr(vmapguide, name)
         if not name.startswith("_") and getattr(value, "__module__", "").startswith("vmapguide"):
             assert f":: {name}" in page

@@ -82,7 +82,10 @@ def call_site() -> tuple[CallSite, Callable[..., Any] | None] | None:
 
 
 def _frames() -> Iterator[FrameType]:
-    """Yield the frames that are not vmapguide's, the innermost first; none if it asks for itself."""
+    """Yield the frames that are not vmapguide's, the innermost first.
+
+    There are none if vmapguide calls `jax.vmap` for itself.
+    """
     found: list[FrameType] = []
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - there is no other way to it.
     while frame is not None:

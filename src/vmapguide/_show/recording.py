@@ -135,4 +135,4 @@ def _sentences(calls: Sequence[CallView]) -> Iterator[str]:
     if reasons:
         yield f"{reasons.total():,} could not be explained: {'; '.join(reasons)}."
     if not any(call.findings for call in calls):
-        yield NOTHING_FOUND
+        yield f"{NOTHING_FOUND}."
