@@ -6,6 +6,7 @@ Nothing of vmapguide or of JAX is imported unless it is asked for.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 
 
 _RECORDER: pytest.StashKey[Recorder] = pytest.StashKey()
+
+_OPTIONS = ("--vmapguide", "--vmapguide-fail-on")
+
+# Findings about how often a program makes a call, and whether it compiles it. Tests are no such
+# program: they call what they test once and again, and seldom compile it.
+_OF_PROGRAMS = "VG7"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,11 +51,18 @@ def pytest_configure(config: pytest.Config) -> None:
     from vmapguide._recording.recorder import Recorder  # noqa: PLC0415 - not unless asked for.
     from vmapguide._rules.choose import beginnings  # noqa: PLC0415
 
-    for option in ("--vmapguide", "--vmapguide-fail-on"):
+    for option in _OPTIONS:
         try:
             beginnings("pytest", option, _codes(config, option))
         except ValueError as error:
-            raise pytest.UsageError(str(error)) from None
+            told = f"{error} Write {option}=VG1, and a file or a folder before it."
+            raise pytest.UsageError(told) from None
+    for code in _codes(config, "--vmapguide-fail-on"):
+        if code.startswith(_OF_PROGRAMS):
+            raise pytest.UsageError(
+                f"pytest: --vmapguide-fail-on names {code!r}: that is known when all tests have "
+                f"ended, and can fail none of them. --vmapguide={code} lists it."
+            )
     recorder = config.stash[_RECORDER] = Recorder()
     recorder.__enter__()
 
@@ -77,7 +91,7 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
         if finding.code.startswith(codes)
     ]
     if found:
-        lines = (f"{f.code} {_place(f)}: {f.message} {f.remedy}" for f in found)
+        lines = (f"{f.code} {_place(item.config, f)}: {f.message} {f.remedy}" for f in found)
         pytest.fail("\n".join(["vmapguide found:", *lines]), pytrace=False)
 
 
@@ -88,21 +102,20 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         return
     from vmapguide._recording.recording import Recording  # noqa: PLC0415 - not unless asked for.
 
-    recording = Recording.of("the tests", [*recorder.records.values()])
-    codes = _codes(config, "--vmapguide") or ("VG",)
-    found = [finding for finding in recording.findings if finding.code.startswith(codes)]
     terminalreporter.section("vmapguide")
-    for finding in found:
-        terminalreporter.write_line(f"{finding.code} {_place(finding)}: {finding.message}")
-    if not recording.records and config.getoption("numprocesses", None):
-        terminalreporter.write_line("no test ran in this process: ask for -n 0")
+    if config.pluginmanager.hasplugin("dsession"):
+        told = "the tests ran in other processes, of which nothing is listed: ask for -n 0"
+        terminalreporter.write_line(told)
         return
-    places = len({record.site.place for record in recording.records})
-    terminalreporter.write_line(
-        f"{len(found)} findings, in {places} places that call jax.vmap"
-        if found
-        else f"nothing found, in {places} places that call jax.vmap"
-    )
+    recording = Recording.of("the tests", [*recorder.records.values()])
+    codes = _codes(config, "--vmapguide")
+    found = [finding for finding in recording.findings if _is_wanted(finding.code, codes)]
+    for finding in found:
+        terminalreporter.write_line(f"{finding.code} {_place(config, finding)}: {finding.message}")
+    places = {record.site.place for record in recording.records}
+    number = f"{len(found)} finding{'s' * (len(found) != 1)}" if found else "nothing found"
+    where = f"{len(places)} place{'s' * (len(places) != 1)} that called jax.vmap"
+    terminalreporter.write_line(f"{number}, in {where}")
 
 
 def _is_asked(config: pytest.Config) -> bool:
@@ -111,11 +124,22 @@ def _is_asked(config: pytest.Config) -> bool:
     )
 
 
+def _is_wanted(code: str, codes: tuple[str, ...]) -> bool:
+    """Say whether to list a finding: one about the calls of a program only if it is asked for."""
+    if code.startswith(_OF_PROGRAMS):
+        codes = tuple(asked for asked in codes if asked.startswith(_OF_PROGRAMS))
+        return bool(codes) and code.startswith(codes)
+    return code.startswith(codes or "VG")
+
+
 def _codes(config: pytest.Config, option: str) -> tuple[str, ...]:
     text = config.getoption(option) or ""
     return tuple(code.strip() for code in text.split(",") if code.strip())
 
 
-def _place(finding: Any) -> str:
-    source = finding.source
-    return f"{source.file}:{source.line}" if source else "no line"
+def _place(config: pytest.Config, finding: Any) -> str:
+    """Return the line of a finding, its file from where pytest was called if it is below."""
+    if (source := finding.source) is None:
+        return "no line"
+    file, here = Path(source.file), config.invocation_params.dir
+    return f"{file.relative_to(here) if file.is_relative_to(here) else file}:{source.line}"
