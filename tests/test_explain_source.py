@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import linecache
 import pickle
 import re
 from collections.abc import Callable
@@ -50,7 +51,7 @@ class TestLines:
     def test_the_functions_stand_whole_and_in_file_order(self, decoded: Explanation) -> None:
         """Every line of every function that took part is there, once, with its number."""
         text = source(decoded, fold=False)
-        numbers = [int(n) for n in re.findall(r"^ *(\d+) [ !*]│", text, re.MULTILINE)]
+        numbers = [int(n) for n in re.findall(r"^ *(\d+) [ !i]│", text, re.MULTILINE)]
         expected: list[int] = []
         for f in (layer_norm, attention, block, greedy):
             lines, first = inspect.getsourcelines(f)
@@ -99,7 +100,7 @@ class TestLines:
         assert re.match(r" *\d+ !│", line)
         assert "VG102" in line
         note = vmapguide.explain(lambda x: jax.lax.cond(x[0] > 0, jnp.sin, jnp.cos, x))(X)
-        assert re.search(r"^ *\d+ \*│.*VG101", source(note), re.MULTILINE)
+        assert re.search(r"^ *\d+ i│.*VG101", source(note), re.MULTILINE)
 
     def test_lines_that_make_nothing_have_no_margin(self, decoded: Explanation) -> None:
         """They are there, plain."""
@@ -135,9 +136,8 @@ class TestLines:
 
     def test_what_vmap_adds_stands_below(self) -> None:
         """The boundary has no line."""
-        text = source(vmapguide.explain(jnp.sin, out_axes=1)(X))
-        assert "out_axes" in text.split("\n\n", 3)[3]
-        assert "transpose" in text
+        text = source(vmapguide.explain(lambda x: jnp.sin(x) * 2, out_axes=1)(X))
+        assert "\nout_axes: 1 transpose.\n" in text
 
     def test_a_library_is_shown_where_there_is_no_other_code(self) -> None:
         """A function of a library shows that library's lines."""
@@ -265,11 +265,69 @@ class TestHtml:
 
 def named(name: str) -> Callable[..., Any]:
     """Return a function whose source has a hostile string in it."""
-    import linecache  # noqa: PLC0415
+    return from_text("f", f"def f(x):\n    y = {name!r}\n    return x + len(y)\n")
 
-    text = f"def f(x):\n    y = {name!r}\n    return x + len(y)\n"
-    file = f"<hostile {abs(hash(name))}>"
+
+def from_text(function: str, text: str) -> Callable[..., Any]:
+    """Return a function of a text, as a notebook keeps its cells."""
+    file = f"<text {hash(text)}>"
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
     scope: dict[str, Any] = {}
     exec(compile(text, file, "exec"), scope)  # noqa: S102 - the point is what a file says.
-    return scope["f"]  # type: ignore[no-any-return]
+    return scope[function]  # type: ignore[no-any-return]
+
+
+class TestShares:
+    """Which share of the cost a line has."""
+
+    def test_a_compiled_function_costs_at_each_call(self) -> None:
+        """JAX holds its program once, and each line that calls it has the cost of its calls."""
+
+        @jax.jit
+        def power(x: jax.Array) -> Any:
+            return jnp.linalg.matrix_power(x, 4)
+
+        def f(x: jax.Array) -> Any:
+            y = power(x)
+            return power(y)
+
+        text = source(vmapguide.explain(f)(jnp.ones((3, 4, 4))), cost=True)
+        assert "50%" in row(text, "y = power(x)")
+        assert "50%" in row(text, "return power(y)")
+        assert "100%" in row(text, "matrix_power")
+
+    def test_a_loop_has_what_its_trips_cost(self) -> None:
+        """A scan of 9 trips costs 9 times its body."""
+
+        def f(x: jax.Array) -> Any:
+            y = jax.lax.scan(lambda c, _: (jnp.sin(c), None), x, length=9)[0]
+            return jnp.cos(y)
+
+        text = source(vmapguide.explain(f)(X), cost=True)
+        assert "90%" in row(text, "jax.lax.scan")
+        assert "10%" in row(text, "jnp.cos(y)")
+
+    def test_branches_that_all_run_are_the_lines_own(self) -> None:
+        """What stands for a cond in the batch is counted with its line."""
+
+        def f(x: jax.Array, p: jax.Array) -> Any:
+            return jax.lax.cond(p, lambda x: jnp.sin(jnp.cos(x)), jnp.tan, x)
+
+        text = source(vmapguide.explain(f)(X, X[:, 0] > 0), cost=True)
+        assert "100%" in row(text, "jax.lax.cond")
+
+
+def test_functions_of_which_nothing_stands_out_are_folded() -> None:
+    """In a long view their names stand together; unfolded, each is there."""
+    body = ["    x = x + 1", *["    # more"] * 4, "    return x", "", ""]
+    quiet = [line for i in range(40) for line in (f"def quiet_{i}(x):", *body)]
+    calls = [f"    x = quiet_{i}(x)" for i in range(40)]
+    loud = ["def loud(x):", *calls, "    return jax.lax.cumsum(x)[x.argmax()]"]
+    function = from_text("loud", "\n".join(["import jax", "", "", *quiet, *loud, ""]))
+    explanation = vmapguide.explain(function)(X)
+    folded = source(explanation)
+    assert "40 functions of which nothing stands out" in folded
+    assert "def quiet_7" not in folded
+    assert "def loud" in folded
+    assert "def quiet_7" in source(explanation, fold=False)
+    assert "def quiet_7" in Tree(explanation.as_html(view="source")).text

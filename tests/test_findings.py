@@ -49,7 +49,7 @@ class TestCodes:
             ({"select": ["VG3"]}, []),
             ({"select": "VG"}, ["VG102", "VG501", "VG101"]),
             ({"ignore": "VG1"}, ["VG501"]),
-            ({"ignore": {"VG101", "VG501"}}, ["VG102"]),
+            ({"ignore": {"VG101": 1, "VG501": 2}.keys()}, ["VG102"]),
             ({"select": "VG1", "ignore": "VG102"}, ["VG101"]),
         ],
         ids=str,

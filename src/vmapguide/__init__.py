@@ -20,8 +20,8 @@ from vmapguide._data import Work as Work
 from vmapguide._data import XlaCost as XlaCost
 from vmapguide._diagram import Diagram as Diagram
 from vmapguide._diagram import diagram as diagram
-from vmapguide._explain import Explanation as Explanation
 from vmapguide._explain import explain as explain
+from vmapguide._explanation import Explanation as Explanation
 from vmapguide._findings import findings as findings
 from vmapguide._ipython import load_ipython_extension as load_ipython_extension
 from vmapguide._listing import Listing as Listing

@@ -17,7 +17,7 @@ import jax
 from vmapguide._advice import wrong_calls
 from vmapguide._advice.waiting import waiting
 from vmapguide._data import Choice, CostStep, Gap, Loop, Work, XlaCost
-from vmapguide._explain import Explanation
+from vmapguide._explanation import Explanation
 from vmapguide._jaxpr import source_pieces
 from vmapguide._measure import costs, xla
 from vmapguide._show.cost import CostView, cost_report, sentence

@@ -8,7 +8,7 @@ from typing import Any
 from vmapguide._advice import wrong_calls
 from vmapguide._advice.waiting import Waiting
 from vmapguide._data import Finding, Limits
-from vmapguide._explain import Explanation
+from vmapguide._explanation import Explanation
 from vmapguide._rules.choose import beginnings, chosen
 
 
@@ -50,7 +50,7 @@ def findings(
         >>> explanation = vmapguide.explain(f)(jnp.ones(3))
         >>> [finding.code for finding in vmapguide.findings(explanation, select="VG1")]
         ['VG101']
-        >>> vmapguide.findings(explanation, ignore=("VG101", "VG2"))
+        >>> vmapguide.findings(explanation, ignore=("VG101", "VG5"))
         ()
     """
     _check_explanation(explanation)

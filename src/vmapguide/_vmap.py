@@ -10,7 +10,8 @@ from typing import Any
 import jax
 
 from vmapguide._advice import wrong_calls
-from vmapguide._explain import Explanation, explain
+from vmapguide._explain import explain
+from vmapguide._explanation import Explanation
 from vmapguide._jaxpr.abstract import abstract, typed
 from vmapguide._trace.user_names import transformed_name
 
@@ -23,9 +24,8 @@ _FEW = 64
 class Vmapped:
     """What `vmapguide.vmap` returns: it runs like `jax.vmap(f)` and can be explained.
 
-    Attributes:
-        explanation: what `jax.vmap` made of `f` in the last call. It is made when it is asked for,
-            of the types of the arguments: no array of theirs is kept.
+    The explanation of the last call is made when it is asked for, of the types of its arguments. No
+    large array of theirs is kept.
 
     Example:
         >>> import jax.numpy as jnp, vmapguide

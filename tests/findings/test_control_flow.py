@@ -121,6 +121,19 @@ class TestAllBranches:
         small = the_finding("VG101", vmapguide.explain(f)(YES[:2], few))
         assert (severe.severity, small.severity) == ("warning", "note")
 
+    def test_trips_count(self) -> None:
+        """What is in vain in each trip of a loop adds up."""
+
+        def f(trips: int) -> Callable[..., Any]:
+            def trip(x: Any, _: Any) -> Any:
+                return lax.cond(x[0] > 0, lambda x: jnp.outer(x, x) @ x, lambda x: x, x), None
+
+            return lambda x: lax.scan(trip, x, None, length=trips)[0]
+
+        few, many = (vmapguide.explain(f(trips))(VECTORS) for trips in (2, 10_000))
+        assert the_finding("VG101", few).severity == "note"
+        assert the_finding("VG101", many).severity == "warning"
+
     def test_two_dear_branches_are_a_note(self) -> None:
         """Of two branches that cost alike, one is in vain: twice the work is not much."""
 

@@ -8,7 +8,8 @@ import sys
 from typing import Any
 
 from vmapguide._cli import findings, inputs, options
-from vmapguide._explain import Explanation, explain
+from vmapguide._explain import explain
+from vmapguide._explanation import Explanation
 from vmapguide._show.explanation_text import coloured
 from vmapguide._show.markup import page
 

@@ -11,7 +11,7 @@ from typing import Any
 from vmapguide._cli import output
 from vmapguide._cli.inputs import UsageError
 from vmapguide._data import Finding
-from vmapguide._explain import Explanation
+from vmapguide._explanation import Explanation
 from vmapguide._recording.recording import Recording
 from vmapguide._rules.choose import beginnings, split
 from vmapguide._show.annotations import github
@@ -48,14 +48,19 @@ def write(
         html: returns it as a page.
         file: where what is printed goes, if it is not what the program prints.
     """
-    if path := given.html or given.sarif:
-        made = html() if given.html else json.dumps(result.to_sarif(), indent=2)
+    data = given.json if isinstance(given.json, str) else None
+    if path := given.html or given.sarif or data:
+        if given.html:
+            made = html()
+        else:
+            made = json.dumps(result.to_sarif() if given.sarif else result.to_dict(), indent=2)
         output.write(Path(path), made)
         print(f"wrote {path}", file=file)
-    elif given.json is True:
+    elif given.json:
         print(json.dumps(result.to_dict(), indent=2), file=file)
     elif given.format == "github":
-        print("\n".join(github(result.findings)), file=file)
+        for line in github(result.findings):
+            print(line, file=file)
     else:
         print(text(), file=file)
 

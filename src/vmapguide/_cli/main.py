@@ -7,10 +7,10 @@ function that raises) is answered by what is wrong and what to do, never by a tr
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Sequence
-from importlib import metadata
 from types import ModuleType
 
 from vmapguide._cli import check, compare, cost, diagram, explain, listing, run
@@ -58,9 +58,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     command, options = _parsed([*(sys.argv[1:] if argv is None else argv)])
     try:
         status = COMMANDS[command].run(options)
-        # What is printed may wait in a buffer. A reader that has gone is to be noticed here.
-        if not sys.stdout.closed:
+        # What is printed may wait in a buffer. A reader that has gone is to be noticed here, but
+        # not for a program that has run: Python notices it for that one, and says so.
+        if command != "run":
             sys.stdout.flush()
+    except KeyboardInterrupt:
+        return 130
     except UsageError as error:
         print(f"vmapguide: error: {error}", file=sys.stderr)
         return 2
@@ -82,9 +85,7 @@ def _parsed(argv: list[str]) -> tuple[str, argparse.Namespace]:
         epilog=f"{_commands()}\n{_EPILOGUE}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    whole.add_argument(
-        "--version", action="version", version=f"vmapguide {metadata.version('vmapguide')}"
-    )
+    whole.add_argument("--version", action="version", version=f"vmapguide {_version()}")
     whole.add_argument("command", choices=[*COMMANDS], help="what to do; each has its own --help")
     command = whole.parse_args(argv[:1]).command
     parser = argparse.ArgumentParser(
@@ -97,6 +98,12 @@ def _parsed(argv: list[str]) -> tuple[str, argparse.Namespace]:
     # What follows a program is the program's.
     parse = parser.parse_args if command == "run" else parser.parse_intermixed_args
     return command, parse(argv[1:])
+
+
+def _version() -> str:
+    # It stands in what imports this.
+    version: str = importlib.import_module("vmapguide").__version__
+    return version
 
 
 def _commands() -> str:

@@ -91,8 +91,8 @@ class Finding:
         >>> def f(x):
         ...     return jax.lax.cond(x > 0, jnp.sin, jnp.cos, x)
         >>> finding, = vmapguide.explain(f)(jnp.ones(3)).findings
-        >>> finding.code, finding.severity, finding.factor, finding.source.expression
-        ('VG101', 'note', 2.0, 'jax.lax.cond(x > 0, jnp.sin, jnp.cos, x)')
+        >>> finding.code, finding.name, finding.severity, finding.factor
+        ('VG101', 'all branches run', 'note', 2.0)
     """
 
     rule: Rule

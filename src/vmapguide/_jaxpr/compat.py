@@ -166,3 +166,55 @@ def closure(f: Callable[..., Any]) -> dict[str, Any]:
         except ValueError:
             continue  # The variable is not assigned yet.
     return found
+
+
+# Functions of JAX that call `jax.vmap` for the user, each with what it calls the user's function.
+# `hessian` and `jacobian` are made of two of them. What else in JAX calls `jax.vmap`, such as a
+# batching rule, is JAX's own affair.
+_MAKERS = {
+    "apply_along_axis": "func1d",
+    "fromfunction": "function",
+    "jacfwd": "fun",
+    "jacrev": "fun",
+    "map": "f",
+    "vectorize": "pyfunc",
+}
+
+
+def maker(frame: types.FrameType) -> str:
+    """Return the function of JAX that calls `jax.vmap` in a frame for the user; "" if none does."""
+    name, *_ = frame.f_code.co_qualname.split(".")
+    return name if name in _MAKERS else ""
+
+
+def function_of_maker(frame: types.FrameType) -> Callable[..., Any] | None:
+    """Return the user's function that is vmapped in such a frame, None if that is unknown."""
+    return frame.f_locals.get(_MAKERS[maker(frame)])
+
+
+# -- Transformations --------------------------------------------------------
+
+
+class _StagedError(Exception):
+    """An operation was recorded, and not carried out."""
+
+
+def _types_of_nothing() -> Any:
+    raise _StagedError
+
+
+# An operation without arguments and results. To be recorded it needs the types of its results:
+# that is where it gets away, and leaves nothing behind.
+_nothing = jec.Primitive("vmapguide_nothing")
+_nothing.multiple_results = True
+_nothing.def_impl(list)
+_nothing.def_abstract_eval(_types_of_nothing)
+
+
+def is_staged() -> bool:
+    """Say whether operations are recorded here, as under `jax.jit`, and not carried out."""
+    try:
+        _nothing.bind()
+    except _StagedError:
+        return True
+    return False

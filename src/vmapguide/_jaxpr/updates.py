@@ -12,10 +12,14 @@ from vmapguide._jaxpr.walk import nested
 
 
 class Update(NamedTuple):
-    """What a result is: an argument, by its number, of which so many numbers were changed."""
+    """What a result is: an argument, by its number, of which so many numbers were changed.
+
+    `last` is the equation that changed it last; None if it is the argument as it was.
+    """
 
     argument: int
     changed: int
+    last: jec.JaxprEqn | None = None
 
 
 class Updates:
@@ -31,11 +35,12 @@ class Updates:
     def of(self, atom: Any) -> Update | None:
         """Return what a value in the jaxpr is; None if it is computed anew."""
         changed = 0
+        last: jec.JaxprEqn | None = None
         while not isinstance(atom, jec.Literal) and (eqn := self.makers.get(atom)) is not None:
             traits = primitives.traits(eqn.primitive.name)
             if traits.written is not None:
                 changed += math.prod(eqn.invars[traits.written].aval.shape)  # type: ignore[attr-defined]
-                atom = eqn.invars[0]
+                last, atom = last or eqn, eqn.invars[0]
                 continue
             if not traits.body or len(held := nested(eqn)) != 1:
                 return None
@@ -45,7 +50,7 @@ class Updates:
             if inner is None:
                 return None
             changed += inner.changed
-            atom = eqn.invars[inner.argument]
+            last, atom = last or inner.last, eqn.invars[inner.argument]
         if isinstance(atom, jec.Literal) or atom not in self.numbers:
             return None
-        return Update(self.numbers[atom], changed)
+        return Update(self.numbers[atom], changed, last)

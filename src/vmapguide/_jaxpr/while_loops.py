@@ -55,24 +55,36 @@ def alike(eqn: jec.JaxprEqn, mapped: Sequence[bool]) -> Alike:
     """
     body = _without_calls(eqn.params["body_jaxpr"])
     tests, consts = eqn.params["cond_nconsts"], eqn.params["body_nconsts"]
-    fixed, own = list(mapped[tests : tests + consts]), list(mapped[tests + consts :])
-    while True:
-        differs: set[Any] = {v for v, m in zip(body.invars, fixed + own, strict=True) if m}
-        for inner in body.eqns:
-            if inner.effects or any(_is_in(differs, atom) for atom in inner.invars):
-                differs.update(inner.outvars)
-        after = [m or _is_in(differs, v) for m, v in zip(own, body.outvars, strict=True)]
-        if after == own:
-            break
-        own = after
-    places = frozenset(k for k, m in enumerate(own) if not m)
-    made: set[Any] = {body.invars[consts + k] for k in places}
+    differs = differing(body, consts, mapped[tests:])
+    carry = body.invars[consts:]
+    places = frozenset(k for k, var in enumerate(carry) if var not in differs)
+    made: set[Any] = {carry[k] for k in places}
     is_index = False
     for inner in body.eqns:
-        is_index |= any(_is_in(made, v) and not _is_in(differs, v) for v in _indices(inner))
-        if any(_is_in(made, atom) for atom in inner.invars):
+        is_index |= any(is_in(made, v) and not is_in(differs, v) for v in _indices(inner))
+        if any(is_in(made, atom) for atom in inner.invars):
             made.update(inner.outvars)
     return Alike(places, is_index)
+
+
+def differing(body: jec.Jaxpr, consts: int, mapped: Sequence[bool]) -> set[Any]:
+    """Return the values of a loop's body that are not one for all examples in a trip that all make.
+
+    Args:
+        body: the body.
+        consts: how many of its arguments come before the carry.
+        mapped: of which of its arguments there is one for each example to begin with.
+    """
+    fixed, own = list(mapped[:consts]), list(mapped[consts:])
+    while True:
+        differs: set[Any] = {v for v, m in zip(body.invars, fixed + own, strict=True) if m}
+        for eqn in body.eqns:
+            if eqn.effects or any(is_in(differs, atom) for atom in eqn.invars):
+                differs.update(eqn.outvars)
+        after = [m or is_in(differs, v) for m, v in zip(own, body.outvars, strict=True)]
+        if after == own:
+            return differs
+        own = after
 
 
 class _While:
@@ -184,5 +196,6 @@ def _indices(eqn: jec.JaxprEqn) -> Sequence[Any]:
     return [atom for k, atom in enumerate(eqn.invars) if k not in (0, traits.written)]
 
 
-def _is_in(values: set[Any], atom: Any) -> bool:
+def is_in(values: set[Any], atom: Any) -> bool:
+    """Say whether a value is one of several; a number written into the program is none."""
     return not isinstance(atom, jec.Literal) and atom in values

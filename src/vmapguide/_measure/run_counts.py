@@ -101,7 +101,7 @@ def count(jaxpr: AnyJaxpr, *, cheapest: bool = False) -> Count:
         cheapest: whether the cheapest branch of each `cond` is counted, not the dearest.
     """
     counted, root = Count(), opened(jaxpr)
-    branches = _Branches("cheapest" if cheapest else "dearest")
+    branches = Branches("cheapest" if cheapest else "dearest")
     outers: dict[int, tuple[jec.JaxprEqn, ...]] = {id(root): ()}
     runs: dict[int, Counter[_Around]] = defaultdict(Counter)
     runs[id(root)][_Around()] = 1
@@ -127,7 +127,7 @@ def _note(
     eqn: jec.JaxprEqn,
     outer: tuple[jec.JaxprEqn, ...],
     here: Counter[_Around],
-    branches: _Branches,
+    branches: Branches,
 ) -> _Around:
     """Note a scan, an unknown loop or a choice. The latter two are named, in order.
 
@@ -170,14 +170,14 @@ class BranchWork(NamedTuple):
 
 def branch_work(eqns: Iterable[jec.JaxprEqn]) -> Iterator[BranchWork]:
     """Yield for each of these `cond` what its branches cost, all of them and the cheapest."""
-    every, one = _Branches("all"), _Branches("cheapest")
+    every, one = Branches("all"), Branches("cheapest")
     for eqn in eqns:
         branches = [*map(opened, eqn.params["branches"])]
         all_ = functools.reduce(operator.add, map(every.amount, branches))
         yield BranchWork(all_, min(map(one.amount, branches), key=_weight))
 
 
-class _Branches:
+class Branches:
     """Says which branch of a `cond` is counted, and so what runs in a program."""
 
     def __init__(self, counted: Literal["dearest", "cheapest", "all"]) -> None:
@@ -228,13 +228,15 @@ class _Branches:
     def amount(self, jaxpr: jec.Jaxpr) -> Work:
         """Return what a jaxpr costs, of each unknown loop one trip."""
         if id(jaxpr) not in self._amounts:
-            total = Work()
-            for eqn in jaxpr.eqns:
-                total += _own(eqn) or Work()
-                for inner, times in self.that_run(eqn):
-                    total += self.amount(inner) * times
-            self._amounts[id(jaxpr)] = total
+            self._amounts[id(jaxpr)] = sum(map(self.amount_of, jaxpr.eqns), Work())
         return self._amounts[id(jaxpr)]
+
+    def amount_of(self, eqn: jec.JaxprEqn) -> Work:
+        """Return what one run of an equation costs, with what it holds."""
+        total = _own(eqn) or Work()
+        for inner, times in self.that_run(eqn):
+            total += self.amount(inner) * times
+        return total
 
 
 def _weight(amount: Work) -> tuple[int, int]:

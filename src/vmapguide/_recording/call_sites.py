@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import FrameType
+from typing import Any
 
 from vmapguide._data import Source
+from vmapguide._jaxpr import compat
 from vmapguide._jaxpr.source_files import JAX, whose
 from vmapguide._jaxpr.source_pieces import line_of, piece_of
-
-
-# Functions of JAX that call `jax.vmap` for the user. What else in JAX does so, such as a batching
-# rule, is JAX's own affair.
-_MAKERS = frozenset({"hessian", "jacfwd", "jacrev", "sequential_vmap", "vectorize"})
 
 
 @dataclass(frozen=True)
@@ -34,34 +31,38 @@ class CallSite:
         place: the line of the user's; that of a library if there is none of the user's.
         via: the line of a library that calls `jax.vmap`, if the user's line does not do so itself.
         maker: the function of JAX that the user calls instead, such as `jacfwd`; "" if none.
+        instructions: where in the bytecode of the two the calls are: a line may have several.
         source: the call, as a piece of the code at the place; None if that is not known.
     """
 
     place: Place
     via: Place | None
     maker: str
-    source: Source | None = field(default=None, compare=False)
+    instructions: tuple[int, ...]
+    source: Source | None = field(compare=False)
 
 
-def call_site() -> CallSite | None:
+def call_site() -> tuple[CallSite, Callable[..., Any] | None] | None:
     """Return where the function of vmapguide's that asks is called from, in code that is not ours.
 
     Returns:
-        None if JAX calls it for itself.
+        The place and, if JAX calls `jax.vmap` for the user, the user's function. None if JAX calls
+        it for itself.
     """
     frames = _frames()
     first = next(frames, None)
     if first is None:
         return None
-    maker = ""
+    maker, function = "", None
     if _file(first).startswith(JAX):
-        maker, *_ = first.f_code.co_qualname.split(".")
-        if maker not in _MAKERS:
+        maker = compat.maker(first)
+        if not maker:
             return None
-    called = _place(first)
+        function = compat.function_of_maker(first)
     own = next((f for f in (first, *frames) if whose(_file(f)) == "user"), first)
-    place = _place(own)
-    return CallSite(place, None if place == called else called, maker, _source(own))
+    via = None if own is first else _place(first)
+    instructions = own.f_lasti, first.f_lasti
+    return CallSite(_place(own), via, maker, instructions, _source(own)), function
 
 
 def _frames() -> Iterator[FrameType]:

@@ -9,25 +9,26 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import io
-import random
+import os
 import sys
-import warnings
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
 import jax
-import numpy as np
 
 from vmapguide._data import Finding
-from vmapguide._explain import Explanation, explain
+from vmapguide._explain import explain
+from vmapguide._explanation import Explanation
 from vmapguide._jaxpr.abstract import abstract
+from vmapguide._jaxpr.compat import is_staged
 from vmapguide._jaxpr.walk import without_addresses
 from vmapguide._recording.call_sites import CallSite, Place, call_site
+from vmapguide._recording.unnoticed import unnoticed
 from vmapguide._show.explanation import ExplanationView
-from vmapguide._trace.user_names import function_name, unwrapped
+from vmapguide._trace.user_names import transformed_name, unwrapped
 
 
 # What `jax.vmap` takes besides the function that `explain` takes, too.
@@ -77,6 +78,13 @@ class Record:
     last_compiled: int = -1
 
 
+class _Thread(threading.local):
+    """What a thread is at: inside how many recorded calls, and whether it explains one."""
+
+    depth = 0
+    is_paused = False
+
+
 @dataclass
 class Recorder:
     """Replaces `jax.vmap` while it is open, and explains what it makes.
@@ -86,8 +94,6 @@ class Recorder:
         is_wanted: says of a place whether what is called there is to be explained.
         records: what was called, in the order of the first calls.
         touched: what has been called since somebody emptied it.
-        depth: how many calls of what `jax.vmap` made are going on.
-        is_paused: whether calls are left alone, as while vmapguide itself makes them.
         compiled: how many programs of the user's have been compiled.
     """
 
@@ -95,21 +101,20 @@ class Recorder:
     is_wanted: Callable[[Place], bool] = lambda _: True
     records: dict[Any, Record] = field(default_factory=dict)
     touched: set[Any] = field(default_factory=set)
-    depth: int = 0
-    is_paused: bool = False
     compiled: int = 0
-    _replaced: list[tuple[dict[str, Any], str, Any]] = field(default_factory=list)
+    # The process that it is open in: a child that is forked off has its own records, and no report.
+    _process: int | None = None
+    _original: Any = None
+    _recording: Any = None
+    _thread: _Thread = field(default_factory=_Thread)
 
     def __enter__(self) -> Self:
         """Put a recording `jax.vmap` where `jax.vmap` stands, in all modules that are loaded."""
-        original = jax.vmap
-        recording = self._recording(original)
+        self._original = jax.vmap
+        self._recording = self._recording_vmap(jax.vmap)
+        self._process = os.getpid()
         jax.monitoring.register_event_duration_secs_listener(self._count)
-        for module in [*sys.modules.values()]:
-            names = getattr(module, "__dict__", {})
-            for name in [name for name, value in [*names.items()] if value is original]:
-                self._replaced.append((names, name, original))
-                names[name] = recording
+        _replace_everywhere(self._original, self._recording)
         return self
 
     def __exit__(
@@ -118,93 +123,105 @@ class Recorder:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Put back what stood there."""
+        """Put it back, also in modules that were loaded since. What it has made records no more."""
+        self._process = None
         # The program may have removed all listeners, and then JAX knows this one no more.
         with contextlib.suppress(AssertionError, ValueError):
             jax.monitoring.unregister_event_duration_listener(self._count)
-        while self._replaced:
-            names, name, original = self._replaced.pop()
-            names[name] = original
+        _replace_everywhere(self._recording, self._original)
+
+    def _is_idle(self) -> bool:
+        return self._thread.is_paused or self._process != os.getpid()
 
     def _count(self, event: str, duration_secs: float, **kwargs: str | int) -> None:
         """Count what JAX tells that it has compiled."""
         del duration_secs, kwargs
-        self.compiled += event == _COMPILED and not self.is_paused
+        self.compiled += event == _COMPILED and not self._thread.is_paused
 
-    def _recording(self, original: Callable[..., Any]) -> Callable[..., Any]:
+    def _recording_vmap(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function that is called like `jax.vmap` and records what it makes."""
 
         @functools.wraps(original)
-        def vmap(fun: Any, *args: Any, **kwargs: Any) -> Any:
-            mapped = original(fun, *args, **kwargs)
-            site = None if self.is_paused else call_site()
-            if site is None or not self.is_wanted(site.place):
+        def vmap(*args: Any, **kwargs: Any) -> Any:
+            mapped = original(*args, **kwargs)
+            if self._is_idle():
                 return mapped
-            options = dict(zip(_OPTIONS, args, strict=False)) | kwargs
-            made = _Made(site, fun, options, mapped)
-
-            @functools.wraps(mapped)
-            def mapped_call(*args: Any, **kwargs: Any) -> Any:
-                return self._call(made, args, kwargs)
-
-            return mapped_call
+            options = dict(zip(("fun", *_OPTIONS), args, strict=False)) | kwargs
+            fun = options.pop("fun")
+            # What the program gets is never changed by what goes wrong here.
+            with contextlib.suppress(Exception):
+                found = call_site()
+                if found is None or not self.is_wanted(found[0].place):
+                    return mapped
+                site, whose = found
+                return self._recorded(_Made(site, fun, options, mapped, whose or fun))
+            return mapped
 
         return vmap
 
-    def _call(self, made: _Made, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call what `jax.vmap` has made, and explain the call if it is the first of its kind."""
-        if self.is_paused:
-            return made.mapped(*args, **kwargs)
-        self.depth += 1
-        try:
-            result = made.mapped(*args, **kwargs)
-        finally:
-            self.depth -= 1
-        # What the program is told is never changed by what goes wrong here.
-        with self._paused():
-            self._note(made, args, kwargs)
-        return result
+    def _recorded(self, made: _Made) -> Callable[..., Any]:
+        """Return what `jax.vmap` has made, so that its calls are recorded."""
+        # `_trace.user_names` looks through this function by the name of this variable.
+        recorded = made.mapped
+
+        @functools.wraps(recorded)
+        def mapped_call(*args: Any, **kwargs: Any) -> Any:
+            if self._is_idle():
+                return recorded(*args, **kwargs)
+            self._thread.depth += 1
+            try:
+                result = recorded(*args, **kwargs)
+            finally:
+                self._thread.depth -= 1
+            with self._paused(), contextlib.suppress(Exception):
+                self._note(made, args, kwargs)
+            return result
+
+        return mapped_call
 
     def _note(self, made: _Made, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        args, kwargs = jax.tree.map(abstract, (args, kwargs))
-        key = made.key, _types(args, kwargs)
-        is_new = key not in self.records
+        """Count a call, and explain it if it is the first of its kind."""
+        mine = Record(made.site, made.name, is_inner=self._thread.depth > 0)
+        try:
+            args, kwargs = jax.tree.map(abstract, (args, kwargs))
+            key = made.key, _types(args, kwargs)
+        except Exception as error:  # noqa: BLE001 - trees of the user's run code of the user's.
+            mine.reason = _reason(error)
+            key = made.key, mine.reason
         self.touched.add(key)
-        record = self.records.setdefault(key, Record(made.site, function_name(made.function)))
+        record = self.records.setdefault(key, mine)
         record.calls += 1
-        if not _is_staged():
+        if not is_staged():
             record.eager_calls += 1
         elif record.last_compiled != self.compiled:
             # One program may call it many times, as for each of its layers.
             record.last_compiled = self.compiled
             record.programs += 1
         record.functions += made.is_unseen()
-        if not is_new:
+        if record is not mine or record.reason:
             return
-        record.is_inner = self.depth > 0
         if unknown := made.options.keys() - {*_OPTIONS}:
             record.reason = f"explain does not know {', '.join(sorted(unknown))}"
             return
         try:
-            with _unnoticed():
+            with unnoticed():
                 explanation = explain(made.function, **made.options)(*args, **kwargs)
                 _fill(record, explanation, keeps_view=self.keeps_views)
         except Exception as error:  # noqa: BLE001 - the program goes on, whatever it is.
-            first, *_ = str(error).strip().split("\n")
-            record.reason = f"{type(error).__name__}: {first}"
+            record.reason = _reason(error)
 
     @contextlib.contextmanager
     def _paused(self) -> Iterator[None]:
-        """Let `jax.vmap` do what it does, and nothing else."""
-        self.is_paused = True
+        """Let `jax.vmap` do what it does, and nothing else, in this thread."""
+        self._thread.is_paused = True
         try:
             yield
         finally:
-            self.is_paused = False
+            self._thread.is_paused = False
 
 
 class _Made:
-    """What a call of `jax.vmap` has made."""
+    """What a call of `jax.vmap` has made: `whose` is the user's function in it."""
 
     def __init__(
         self,
@@ -212,18 +229,28 @@ class _Made:
         function: Callable[..., Any],
         options: dict[str, Any],
         mapped: Callable[..., Any],
+        whose: Callable[..., Any],
     ) -> None:
         self.site, self.function, self.options, self.mapped = site, function, options, mapped
+        self.name = transformed_name(whose, jit=False)
         self.is_called = False
-        written = ", ".join(f"{name}={value}" for name, value in sorted(options.items()))
-        code = getattr(unwrapped(function), "__code__", None)
-        where = (code.co_filename, code.co_firstlineno, code.co_name) if code else type(function)
-        self.key = site, without_addresses(written), where
+        written = tuple((name, _text(value)) for name, value in sorted(options.items()))
+        code = getattr(unwrapped(whose), "__code__", None)
+        where = (code.co_filename, code.co_firstlineno, code.co_name) if code else type(whose)
+        self.key = site, written, where, self.name
 
     def is_unseen(self) -> bool:
         """Say whether this is the first call of it."""
         is_called, self.is_called = self.is_called, True
         return not is_called
+
+
+def _replace_everywhere(old: Any, new: Any) -> None:
+    """Replace a function in all modules that are loaded, under whatever name they have it."""
+    for module in [*sys.modules.values()]:
+        names = getattr(module, "__dict__", {})
+        for name in [name for name, value in [*names.items()] if value is old]:
+            names[name] = new
 
 
 def _fill(record: Record, explanation: Explanation, *, keeps_view: bool) -> None:
@@ -233,41 +260,39 @@ def _fill(record: Record, explanation: Explanation, *, keeps_view: bool) -> None
     outer = [step for step in explanation.steps if step.depth == 0]
     is_compiled = len(outer) == 1 and outer[0].equation.primitive.name == "jit"
     record.operations = 0 if is_compiled else len(outer)
-    record.work = sum(explanation._work)  # noqa: SLF001 - one result for another one's view.
+    record.work = explanation._work  # noqa: SLF001 - one result for another one's view.
     record.findings = explanation.findings
     if keeps_view:
         record.view = explanation._as_view(cost=True)  # noqa: SLF001
 
 
+def _reason(error: Exception) -> str:
+    """Return an error's type and its first line."""
+    try:
+        first, *_ = str(error).strip().split("\n")
+    except Exception:  # noqa: BLE001 - it may be an error of the user's.
+        first = ""
+    return f"{type(error).__name__}: {first}".removesuffix(": ")
+
+
 def _types(args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
     """Return what calls have in common of which one explanation is enough."""
     leaves, tree = jax.tree.flatten((args, kwargs))
-    kinds = (
-        (tuple(leaf.shape), str(leaf.dtype))
-        if hasattr(leaf, "shape") and hasattr(leaf, "dtype")
-        else (type(leaf), without_addresses(leaf))
-        for leaf in leaves
-    )
-    return without_addresses(tree), tuple(kinds)
+    return without_addresses(tree), tuple(map(_type, leaves))
 
 
-def _is_staged() -> bool:
-    """Say whether operations are recorded, as under `jax.jit`, and not carried out."""
-    return isinstance(jax.lax.full((), 0), jax.core.Tracer)
+def _type(leaf: Any) -> object:
+    if hasattr(leaf, "shape") and hasattr(leaf, "dtype"):
+        return tuple(leaf.shape), leaf.dtype
+    # A number may be another one in each step of a program.
+    if type(leaf) in (int, float, complex):
+        return type(leaf)
+    return type(leaf), _text(leaf)
 
 
-@contextlib.contextmanager
-def _unnoticed() -> Iterator[None]:
-    """Let nothing be printed or warned of, and no random number be drawn, that anybody notices."""
-    state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002 - it is the user's.
+def _text(value: object) -> str:
+    """Return what a value prints, without addresses; its type if it does not print."""
     try:
-        with (
-            contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(io.StringIO()),
-            warnings.catch_warnings(),
-        ):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        random.setstate(state)
-        np.random.set_state(numpy_state)  # noqa: NPY002
+        return without_addresses(value)
+    except Exception:  # noqa: BLE001 - it may be a value of the user's.
+        return type(value).__name__

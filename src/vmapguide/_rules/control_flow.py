@@ -11,6 +11,7 @@ import jax.extend.core as jec
 from vmapguide._data import Finding, Rule
 from vmapguide._jaxpr import primitives
 from vmapguide._jaxpr.compat import opened
+from vmapguide._jaxpr.source_files import shown_paths
 from vmapguide._jaxpr.updates import Updates
 from vmapguide._jaxpr.walk import nested
 from vmapguide._jaxpr.while_loops import READ_OR_WRITE, alike, is_sure_to_end
@@ -153,13 +154,16 @@ def find(subject: Subject) -> Iterator[Finding]:
     guards = {id(guard) for guard in _guards(waiting, around)}
     insides = _Insides()
     for step, work in zip(branching, branch_work(s.equation for s in branching), strict=True):
-        copies = [*_copies_in_trips(subject, step, around[id(step.equation)].loop)]
+        here = around[id(step.equation)]
+        copies = [*_copies_in_trips(subject, step, here.loop)]
         yield from copies
         if id(step) in guards:
             yield _found(subject, GUARDED_LOOP, step)
-        else:
-            names = insides.of(step.equation)
-            yield from _all_branches(subject, step, work, names, is_said=bool(copies))
+            continue
+        found = _all_branches(subject, step, work, here, insides.of(step.equation))
+        # Where it copies arrays, little else matters.
+        if found and (found.severity == "warning" or not copies):
+            yield found
     for step in waiting:
         if subject.has_several and (_each_decides(step) or subject.is_of_library(step)):
             yield from _slowest_example(subject, step, around[id(step.equation)].loop)
@@ -236,26 +240,26 @@ class _Insides:
 
 
 def _all_branches(
-    subject: Subject, step: Step, work: BranchWork, names: frozenset[str], *, is_said: bool
-) -> Iterator[Finding]:
-    """Yield whether a `cond` computes more in vain than it is to pick one of the results.
+    subject: Subject, step: Step, work: BranchWork, around: _Around, names: frozenset[str]
+) -> Finding | None:
+    """Return that all branches of a `cond` run, if that is more than to pick one of the results.
 
     Args:
         subject: the call.
         step: the `cond`.
         work: what its branches cost.
-        names: the primitives in them.
-        is_said: whether another rule says already what matters of it.
+        around: what it lies in.
+        names: the primitives in its branches.
     """
     all_, cheapest = (w.flops + w.transcendentals for w in work)
     has_loop, has_call = "while" in names, not names.isdisjoint(_CALLS)
-    is_much = all_ >= subject.limits.factor * max(cheapest, 1)
-    in_vain = subject.size * (work.all.bytes - work.cheapest.bytes)
+    is_work = all_ > sum(map(size, step.equation.outvars))
+    is_much = is_work and all_ >= subject.limits.factor * max(cheapest, 1)
+    in_vain = subject.size * _trips(around.loop) * (work.all.bytes - work.cheapest.bytes)
     is_severe = has_loop or has_call or (is_much and in_vain >= subject.limits.bytes)
-    picked = sum(map(size, step.equation.outvars))
-    if not is_severe and (is_said or all_ <= picked or subject.is_of_library(step)):
-        return
-    yield _found(
+    if not is_severe and (not is_work or subject.is_of_library(step)):
+        return None
+    return _found(
         subject,
         _BRANCH_WITH_CALL if has_call else _BRANCH_WITH_LOOP if has_loop else ALL_BRANCHES,
         step,
@@ -279,11 +283,15 @@ def _copies_in_trips(subject: Subject, step: Step, loop: Step | None) -> Iterato
         if not changed or len({u.argument for u in known}) > 1 or len(known) < len(updates):
             continue
         copied = subject.size * in_bytes(array)
-        trips = int(loop.equation.params.get("length", 1))
-        is_much = copied * trips >= subject.limits.bytes
+        is_much = copied * _trips(loop) >= subject.limits.bytes
         if is_much and size(array) >= subject.limits.factor * changed:
             numbers = {"changed": changed, "whole": size(array)}
             yield _found(subject, COPIED_EACH_TRIP, step, bytes_=copied, **numbers)
+
+
+def _trips(loop: Step | None) -> int:
+    """Return how many trips a loop makes: one, if that is not known or there is no loop."""
+    return int(loop.equation.params.get("length", 1)) if loop else 1
 
 
 def _each_decides(step: Step) -> bool:
@@ -302,8 +310,9 @@ def _slowest_example(subject: Subject, step: Step, outer: Step | None) -> Iterat
         return  # Both are one call of a library function, and all examples wait for that anyway.
     here, there = step.source, outer.source
     place = ""
-    if here and there and there.file == here.file and there.line != here.line:
-        place = f", that of line {there.line}"
+    if here and there and (there.file, there.line) != (here.file, here.line):
+        elsewhere = f" of {shown_paths([there.file])[there.file]}" * (there.file != here.file)
+        place = f", that of line {there.line}{elsewhere}"
     yield _found(subject, LOOP_IN_LOOP, step, outer=place)
 
 

@@ -15,6 +15,8 @@ import jax.extend.core as jec
 
 from vmapguide._data import Finding, Rule
 from vmapguide._jaxpr import primitives
+from vmapguide._jaxpr.updates import Updates
+from vmapguide._jaxpr.while_loops import differing, is_in
 from vmapguide._rules.subject import Subject, in_bytes, inner_jaxpr, size
 from vmapguide._trace.steps import Step
 
@@ -247,40 +249,18 @@ class _Loop:
         slices = [e for e in self.body.eqns if e.primitive.name == "dynamic_slice"]
         if not slices:
             return set()
-        differs = self._differing()
+        differs = differing(self.body, self.consts, self.own)
         return {
-            id(eqn) for eqn in slices if not any(_is_in(differs, atom) for atom in eqn.invars[1:])
+            id(eqn) for eqn in slices if not any(is_in(differs, atom) for atom in eqn.invars[1:])
         }
-
-    def _differing(self) -> set[Any]:
-        """Return the values of the body that differ from example to example in one trip."""
-        own = [*self.own]
-        while True:
-            differs: set[Any] = {
-                v for v, is_own in zip(self.body.invars, own, strict=True) if is_own
-            }
-            for eqn in self.body.eqns:
-                if eqn.effects or any(_is_in(differs, atom) for atom in eqn.invars):
-                    differs.update(eqn.outvars)
-            results = [_is_in(differs, atom) for atom in self.body.outvars]
-            carry = [a or b for a, b in zip(own[self.consts :], results, strict=True)]
-            if carry == own[self.consts :]:
-                return differs
-            own[self.consts :] = carry
 
     def writes(self) -> Iterator[_Write]:
         """Yield the arrays of the carry that a trip changes in part."""
-        makers = {var: eqn for eqn in self.body.eqns for var in eqn.outvars}
-        for array, result in zip(self.body.invars[self.consts :], self.body.outvars, strict=True):
-            changed, last, atom = 0, None, result
-            while not isinstance(atom, jec.Literal) and (eqn := makers.get(atom)) is not None:
-                written = primitives.traits(eqn.primitive.name).written
-                if written is None:
-                    break
-                changed += size(eqn.invars[written])
-                last, atom = last or eqn, eqn.invars[0]
-            if last is not None and atom is array:
-                yield _Write(last, array, changed)
+        updates = Updates(self.body)
+        for place, result in enumerate(self.body.outvars, self.consts):
+            update = updates.of(result)
+            if update is not None and update.last is not None and update.argument == place:
+                yield _Write(update.last, self.body.invars[place], update.changed)
 
 
 def _is_much(subject: Subject, write: _Write) -> bool:
@@ -293,7 +273,3 @@ def _in_loop(subject: Subject, write: _Write) -> Finding:
     step = subject.step_of[id(write.equation)]
     copied, whole = subject.size * in_bytes(write.array), size(write.array)
     return subject.found(_WRITES_IN_LOOP, step, bytes_=copied, changed=write.changed, whole=whole)
-
-
-def _is_in(values: set[Any], atom: Any) -> bool:
-    return not isinstance(atom, jec.Literal) and atom in values

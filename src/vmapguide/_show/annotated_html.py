@@ -6,7 +6,18 @@ from collections.abc import Iterator, Sequence
 
 from vmapguide._data import AnnotatedFunction, AnnotatedLine
 from vmapguide._show import explanation
-from vmapguide._show.annotated import SEEN, Margin, elsewhere, margin, pieces, title
+from vmapguide._show.annotated import (
+    SEEN,
+    Margin,
+    boundary,
+    elsewhere,
+    legend,
+    margins,
+    pieces,
+    quiet,
+    sections,
+    title,
+)
 from vmapguide._show.explanation import ExplanationView, Row
 from vmapguide._show.explanation_html import (
     code_of,
@@ -27,7 +38,19 @@ def annotated_html(view: ExplanationView, *, fold: bool = True) -> Markup:
 def annotated_part(view: ExplanationView, *, fold: bool = True) -> Markup:
     """Print the same without stylesheet and script, for a view that has them."""
     printer = _Printer(view, fold=fold)
-    parts = [header_html(view), findings_html(view), *map(printer.function, view.functions)]
+    besides = margins(view)
+    parts = [header_html(view), findings_html(view)]
+    if view.functions:
+        parts.append(tag("p", legend(besides), class_="vg-legend"))
+    for section in sections(view, besides, fold=fold):
+        shown = [printer.function(function, beside) for function, beside in section.functions]
+        if section.is_quiet:
+            head = tag("summary", f"⋮ {quiet(view, section)}", class_="vg-quiet-functions")
+            parts.append(tag("details", head, *shown))
+        else:
+            parts += shown
+    if added := boundary(view):
+        parts.append(tag("p", added, class_="vg-legend"))
     if rows := elsewhere(view):
         parts.append(printer.equations(rows))
     parts.append(tag("p", summary(view), class_="vg-foot"))
@@ -40,20 +63,20 @@ class _Printer:
     def __init__(self, view: ExplanationView, *, fold: bool) -> None:
         self.view, self.fold = view, fold
 
-    def function(self, function: AnnotatedFunction) -> Markup:
+    def function(self, function: AnnotatedFunction, margins: Sequence[Margin]) -> Markup:
         """Return a function, line by line."""
         parts: list[Markup] = []
         run: list[AnnotatedLine] = []
-        for line in function.lines:
+        for line, beside in zip(function.lines, margins, strict=True):
             if self.fold and line.is_quiet:
                 run.append(line)
                 continue
             parts += self.folded(run)
             run = []
-            parts.append(self.line(line, margin(self.view, function, line)))
+            parts.append(self.line(line, beside))
         parts += self.folded(run)
-        heading = tag("p", title(self.view, function), class_="vg-function")
-        return tag("section", heading, *parts, aria_label=function.name)
+        head = tag("p", title(self.view, function), class_="vg-function")
+        return tag("section", head, *parts, aria_label=function.name)
 
     def folded(self, run: Sequence[AnnotatedLine]) -> Iterator[Markup]:
         """Yield what stands for a run of lines that make nothing; it opens."""
@@ -68,7 +91,7 @@ class _Printer:
     def line(self, line: AnnotatedLine, beside: Margin) -> Markup:
         """Return a line; one that made equations opens to them."""
         text = (tag("u", part) if is_call else part for part, is_call in pieces(line))
-        note = [tag("span", beside.kind, class_=_kind_class(beside.kind))] * bool(beside.kind)
+        note = [tag("span", beside.said, class_=_kind_class(beside.kind))] * bool(beside.kind)
         beside_it = (
             tag("span", of_tokens(beside.type), class_="vg-makes"),
             tag("span", *note, *map(code_of, beside.codes), class_="vg-notes"),
@@ -89,7 +112,7 @@ class _Printer:
 
     def share(self, beside: Margin) -> Iterator[Markup]:
         """Yield the share of the cost, as a bar and as a number, if somebody asked."""
-        if self.view.work is None:
+        if self.view.shares is None:
             return
         share = beside.share or 0
         bar = tag("rect", width=round(100 * share), height=8)

@@ -7,7 +7,19 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from vmapguide._data import AnnotatedFunction, AnnotatedLine
-from vmapguide._show.annotated import SEEN, Margin, elsewhere, margin, title
+from vmapguide._show.annotated import (
+    FOUND,
+    SEEN,
+    WARNED,
+    Margin,
+    boundary,
+    elsewhere,
+    legend,
+    margins,
+    quiet,
+    sections,
+    title,
+)
 from vmapguide._show.explanation import ExplanationView, groups_of
 from vmapguide._show.explanation_summary import summary
 from vmapguide._show.explanation_text import findings_text, groups_text, header_text
@@ -25,21 +37,25 @@ _TYPE, _SHARE = 30, 4
 _EQUATIONS = 'as_text(view="equations") shows the equations of each line.'
 
 # What stands before a line with a warning, with another finding, and with none.
-_WARNED, _FOUND, _PLAIN = "!", "*", " "
+_WARNED, _FOUND, _PLAIN = WARNED, FOUND, " "
 
 
 def annotated_text(view: ExplanationView, width: int, *, fold: bool = True) -> str:
     """Print the source of the functions that took part, with margins."""
-    margins = {
-        (function, line): margin(view, function, line)
-        for function in view.functions
-        for line in function.lines
-    }
-    printer = _Printer(view, width, [*margins.values()], fold=fold)
+    besides = margins(view)
+    printer = _Printer(view, width, [*itertools.chain(*besides)], fold=fold)
     lines = [*header_text(view, width), "", *findings_text(view, width)]
-    for function in view.functions:
-        lines += ["", *broken(title(view, function), width, hang=2)]
-        lines += printer.function(function, [margins[function, line] for line in function.lines])
+    if view.functions:
+        lines += ["", *textwrap.wrap(legend(besides), width, break_on_hyphens=False)]
+    for section in sections(view, besides, fold=fold):
+        if section.is_quiet:
+            lines += ["", *broken(f"⋮ {quiet(view, section)}", width, hang=2)]
+            continue
+        for function, beside in section.functions:
+            lines += ["", *broken(title(view, function), width, hang=2)]
+            lines += printer.function(function, beside)
+    if added := boundary(view):
+        lines += ["", *textwrap.wrap(added, width, break_on_hyphens=False)]
     if rows := elsewhere(view):
         lines += ["", *groups_text([*groups_of(view, rows, fold=fold)], width, fold=fold)]
     lines += ["", _EQUATIONS]

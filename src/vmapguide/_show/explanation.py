@@ -95,7 +95,7 @@ class ExplanationView:
         kernels: the operations that are one call of a library, which may take matrices one by one.
         findings: what cost or surprised.
         functions: the source of the functions that took part; empty if it is not known.
-        work: what each step costs, operations of a number each; None if nobody asked.
+        shares: which share of the cost each line of each function has; None if nobody asked.
     """
 
     name: str
@@ -109,7 +109,7 @@ class ExplanationView:
     kernels: frozenset[str]
     findings: tuple[Finding, ...]
     functions: tuple[AnnotatedFunction, ...] = ()
-    work: tuple[int, ...] | None = None
+    shares: tuple[tuple[float | None, ...], ...] | None = None
 
 
 @dataclass(frozen=True)

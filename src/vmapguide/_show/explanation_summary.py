@@ -39,7 +39,7 @@ def _sentences(view: ExplanationView) -> Iterator[str]:
     steps = [row for row in view.rows if row.equation]
     kinds = Counter(row.kind for row in steps)
     batched = [is_layout for row in view.rows for _, is_layout in row.batched]
-    yield f"{counted(len(steps), 'equation')} became {len(batched)}."
+    yield f"{counted(len(steps), 'equation')} became {len(batched):,}."
     once = kinds["same"] + kinds["shared"] + kinds["layout"]
     if once:
         everything = once == len(steps) > 1

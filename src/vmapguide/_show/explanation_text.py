@@ -173,7 +173,7 @@ def coloured(text: str) -> str:
     for line in text.split("\n"):
         # Equations stand further in than the number of a line of code. Of annotated source it is
         # the lines with findings.
-        if re.match(rf" {{0,{_INDENT - 1}}}\d+  (?!│)| *\d+ [!*]│", line):
+        if re.match(rf" {{0,{_INDENT - 1}}}\d+  (?!│)| *\d+ [!i]│", line):
             lines.append(f"\x1b[1m{line}\x1b[0m")
         elif line.endswith("layout"):
             lines.append(f"\x1b[2m{line}\x1b[0m")

@@ -6,6 +6,7 @@ Start with `recording_text`; in `recording_html` each row opens its explanation.
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -13,10 +14,11 @@ from vmapguide._data import Finding
 from vmapguide._show.annotated_html import annotated_part
 from vmapguide._show.explanation import ExplanationView
 from vmapguide._show.explanation_html import finding_html
+from vmapguide._show.explanation_summary import NOTHING_FOUND
 from vmapguide._show.explanation_text import finding_text
 from vmapguide._show.markup import Markup, joined, script_element, style_element, tag
 from vmapguide._show.report import Report, Row, Table, report_text
-from vmapguide._show.words import counted
+from vmapguide._show.words import counted, printable
 
 
 @dataclass(frozen=True)
@@ -46,40 +48,64 @@ class CallView:
     explanation: ExplanationView | None
 
 
+# The columns of the table: what they are called, and whether they are aligned to the right.
+_HEAD = ("place", "function", "batch", "equations", "cost", "findings")
+_RIGHT = frozenset({2, 3, 4})
+
+
 def recording_text(title: str, calls: Sequence[CallView], width: int) -> str:
     """Print a table of places, what was found, and what could not be explained."""
     if not calls:
-        return f"{title}\n\nThe program called no jax.vmap."
+        return printable(f"{title}\n\nThe program called no jax.vmap.")
     rows = tuple(Row(_cells(call)) for call in calls)
-    head = ("place", "function", "batch", "equations", "cost", "findings")
-    table = Table(head, rows, frozenset({2, 3, 4}))
-    lines = [report_text(Report(title, tables=(table,)), width)]
-    for call in calls:
-        for place, finding in call.findings:
-            lines += ["", *finding_text(finding, place, width)]
+    lines = [report_text(Report(title, tables=(Table(_HEAD, rows, _RIGHT),)), width)]
+    # Several places may call one function, with the same findings in it.
+    found = {
+        (place, finding.code, finding.message): finding
+        for call in calls
+        for place, finding in call.findings
+    }
+    for (place, _, _), finding in found.items():
+        lines += ["", *finding_text(finding, place, width)]
     lines += ["", *textwrap.wrap(_sentence(calls), width, break_on_hyphens=False)]
-    return "\n".join(lines)
+    return printable("\n".join(lines))
 
 
 def recording_html(title: str, calls: Sequence[CallView]) -> Markup:
     """Print the same as one self-contained HTML element, in which each row opens."""
-    parts = [tag("div", tag("code", title), class_="vg-head"), *map(_call_html, calls)]
+    parts = [tag("div", tag("code", title), class_="vg-head")]
+    if calls:
+        heads = [tag("span", name, class_=_cell_class(i)) for i, name in enumerate(_HEAD)]
+        # A reader who hears the page hears the name of each cell with it.
+        parts.append(tag("div", *heads, class_="vg-call-line vg-call-head", aria_hidden="true"))
+    parts += map(_call_html, calls)
     parts.append(tag("p", _sentence(calls), class_="vg-foot"))
     whole = tag("div", *parts, class_="vg vg-explain vg-recording")
     return joined([style_element(), whole, script_element()])
 
 
 def _call_html(call: CallView) -> Markup:
-    cells = [tag("span", cell, class_=f"vg-cell-{i}") for i, cell in enumerate(_cells(call))]
-    head = tag("summary", *cells, class_="vg-call-line")
-    findings = [finding_html(finding, place) for place, finding in call.findings]
-    listed = [tag("ul", *findings, class_="vg-findings")] * bool(findings)
-    inside: list[Markup] = []
+    cells = [
+        tag("span", tag("span", f"{name} ", class_="vg-label"), cell, class_=_cell_class(i))
+        for i, (name, cell) in enumerate(zip(_HEAD, _cells(call), strict=True))
+        if cell
+    ]
+    warned = any(finding.severity == "warning" for _, finding in call.findings)
+    tint = " vg-warned" if warned else " vg-found" * bool(call.findings)
+    head = tag("summary", *cells, class_=f"vg-call-line{tint}")
+    # An explanation lists its own.
+    own = call.explanation.findings if call.explanation else ()
+    findings = [finding_html(f, place) for place, f in call.findings if f not in own]
+    inside = [tag("ul", *findings, class_="vg-findings")] * bool(findings)
     if call.explanation:
         inside.append(annotated_part(call.explanation))
     elif call.reason:
         inside.append(tag("p", call.reason, class_="vg-nothing"))
-    return tag("details", head, *listed, *inside)
+    return tag("details", head, *inside)
+
+
+def _cell_class(column: int) -> str:
+    return f"vg-cell-{column}{' vg-right' * (column in _RIGHT)}"
 
 
 def _cells(call: CallView) -> tuple[str, ...]:
@@ -99,10 +125,14 @@ def _sentence(calls: Sequence[CallView]) -> str:
 
 
 def _sentences(calls: Sequence[CallView]) -> Iterator[str]:
-    explained = [call for call in calls if not call.reason]
-    yield f"{counted(len(calls), 'place')} called jax.vmap."
-    if len(explained) < len(calls):
-        reasons = dict.fromkeys(call.reason for call in calls if call.reason)
-        yield f"{len(calls) - len(explained)} could not be explained: {'; '.join(reasons)}."
+    if not calls:
+        yield "The program called no jax.vmap."
+        return
+    places = len({call.place for call in calls})
+    ways = f", in {counted(len(calls), 'way')}" if places < len(calls) else ""
+    yield f"{counted(places, 'place')} called jax.vmap{ways}."
+    reasons = Counter(call.reason for call in calls if call.reason)
+    if reasons:
+        yield f"{reasons.total():,} could not be explained: {'; '.join(reasons)}."
     if not any(call.findings for call in calls):
-        yield "findings: nothing found."
+        yield NOTHING_FOUND

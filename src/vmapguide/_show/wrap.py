@@ -51,6 +51,8 @@ def _pieces(word: str, room: int) -> Iterator[str]:
             yield from _pieces(bracket + after, room)
             return
     while len(word.rstrip()) > room:
-        yield word[:room]
-        word = word[room:]
+        # Behind a comma or an opening bracket, if there is one in the second half of the line.
+        end = max(word.rfind(mark, room // 2, room) for mark in ",([{") + 1 or room
+        yield word[:end]
+        word = word[end:]
     yield word

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from vmapguide._data import AnnotatedFunction, AnnotatedLine, Source
 from vmapguide._jaxpr import source_lines
-from vmapguide._jaxpr.source_files import Home
+from vmapguide._jaxpr.source_files import Home, is_library
 from vmapguide._jaxpr.source_functions import Function, function_around
 from vmapguide._jaxpr.source_pieces import text_of
 from vmapguide._trace.steps import Step
@@ -86,7 +86,7 @@ class _Finder:
         return found
 
     def functions(self, first: str) -> Iterator[AnnotatedFunction]:
-        """Yield the functions, those of one file before the others."""
+        """Yield the functions, those of one file before the others of their kind."""
         shown = {piece: self.shown(piece) for piece in self.around}
         places: dict[Function, set[Source | None]] = {}
         for number, calls in self.added:
@@ -106,7 +106,8 @@ class _Finder:
                 if i and inside[i - 1][0] not in (None, function):
                     line.calls.add(_callee(piece))
         files = dict.fromkeys([first, *(function.file for function in places)])
-        for file in files:
+        # Those of the user's come first, also where a library's function is explained.
+        for file in sorted(files, key=is_library):
             own = [function for function in places if function.file == file]
             for function in sorted(own, key=lambda function: function.start):
                 yield self.annotated(function, len(places[function]))

@@ -16,7 +16,7 @@ from typing import Any
 import jax
 
 from vmapguide._jaxpr.compat import closure, is_jitted
-from vmapguide._jaxpr.source_files import Home, is_library, library_of
+from vmapguide._jaxpr.source_files import Home, is_library, library_of, whose
 
 
 def unwrapped(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -135,11 +135,21 @@ def _inside(f: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function without those around it that JAX has for its tracebacks.
 
     A function of the user's may also keep a `fun`, and call it with something else than its own
-    arguments: only JAX's wrappers pass on what they are given.
+    arguments: only JAX's wrappers pass on what they are given. So do ours, which record calls.
     """
-    while set(variables := _variables(f)) == {"fun"}:
-        f = variables["fun"]
+    while (inner := _passed_on(f)) is not None:
+        f = inner
     return f
+
+
+def _passed_on(f: Callable[..., Any]) -> Callable[..., Any] | None:
+    """Return the function that a wrapper passes everything on to, None if it is no wrapper."""
+    variables = _variables(f)
+    if set(variables) == {"fun"}:
+        return variables["fun"]  # type: ignore[no-any-return]
+    code = getattr(f, "__code__", None)
+    is_ours = code is not None and whose(code.co_filename) == "ours"
+    return closure(f).get("recorded") if is_ours else None
 
 
 def _variables(f: Callable[..., Any]) -> dict[str, Any]:
@@ -188,8 +198,8 @@ def transformed_name(f: Callable[..., Any], *, jit: bool = True) -> str:
         return function_name(f)
     if name == "jacfwd" and _transformation(inner)[0] == "jacrev":
         name, inner = "hessian", _transformation(inner)[1]
-    whose = transformed_name(inner, jit=jit)
-    return whose if name == "jit" and not jit else f"{name}({whose})"
+    inside = transformed_name(inner, jit=jit)
+    return inside if name == "jit" and not jit else f"{name}({inside})"
 
 
 def _transformation(f: Callable[..., Any]) -> tuple[str | None, Any]:
