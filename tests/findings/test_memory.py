@@ -474,6 +474,7 @@ def test_two_shared_results_of_a_line() -> None:
 
     (finding,) = findings(vmapguide.explain(f, in_axes=(None, 0))(A, X), "VG205")
     assert finding.message.startswith("Results 1 and 3 of 3 are the same")
+    assert finding.remedy == "Return them once, with None in their places in out_axes."
     assert finding.bytes == 2 * 32 * 64 * 64 * 4
 
 
@@ -494,6 +495,20 @@ def test_what_each_example_begins_with() -> None:
         return x, jnp.zeros((64, 64)), jnp.arange(4096.0)
 
     assert codes(vmapguide.explain(f)(X)) == set()
+
+
+def test_a_captured_array_that_is_returned() -> None:
+    """What the function has from outside is to become each example's own; made anew, it is not."""
+    start = jnp.linspace(0.0, 1.0, 4096)
+
+    def f(x: jax.Array) -> Any:
+        return {"position": x, "rest": start}
+
+    def g(x: jax.Array) -> Any:
+        return {"position": x, "rest": jnp.sin(start)}
+
+    assert codes(vmapguide.explain(f)(X)) == set()
+    assert codes(vmapguide.explain(g)(X)) == {"VG205"}
 
 
 def test_shared_results_that_are_small_or_of_one_example() -> None:

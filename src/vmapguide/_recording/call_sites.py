@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FrameType
 
+from vmapguide._jaxpr.compat import is_batching
 from vmapguide._jaxpr.source_files import JAX, whose
 
 
@@ -43,19 +44,25 @@ def call_site() -> CallSite | None:
     """Return where the function of vmapguide's that asks is called from, in code that is not ours.
 
     Returns:
-        None if JAX calls it for itself.
+        None if JAX calls it for itself, or a library does so in the batching rule of a primitive,
+        which is part of a `jax.vmap` that was seen before.
     """
-    frames = _frames()
-    first = next(frames, None)
-    if first is None:
+    frames = [*_frames()]
+    if not frames:
         return None
+    first, own = frames[0], None
+    for frame in frames:
+        if whose(_file(frame)) == "user":
+            own = frame
+            break
+        if _file(frame).startswith(JAX) and is_batching(frame.f_code):
+            return None
     maker = ""
     if _file(first).startswith(JAX):
         maker, *_ = first.f_code.co_qualname.split(".")
         if maker not in _MAKERS:
             return None
     called = _place(first)
-    own = next((f for f in (first, *frames) if whose(_file(f)) == "user"), None)
     place = _place(own) if own is not None else called
     return CallSite(place, None if place == called else called, maker)
 

@@ -253,7 +253,12 @@ def _all_branches(
     in_vain = subject.size * (work.all.bytes - work.cheapest.bytes)
     is_severe = has_loop or has_call or (is_much and in_vain >= subject.limits.bytes)
     picked = sum(map(size, step.equation.outvars))
-    if not is_severe and (is_said or all_ <= picked or subject.is_of_library(step)):
+    is_of_library = subject.is_of_library(step)
+    if not is_severe and (is_said or all_ <= picked or is_of_library):
+        return
+    # Of a library's loop that waits for the slowest example another rule speaks, and its user can
+    # do no more about what is in it.
+    if is_of_library and not has_call and subject.library_loops.get(id(step.equation)):
         return
     yield _found(
         subject,

@@ -14,12 +14,14 @@ from typing import Any
 import jax.extend.core as jec
 
 from vmapguide._data import Finding, Limits, Rule
-from vmapguide._jaxpr import source_lines
+from vmapguide._jaxpr import primitives, source_lines
 from vmapguide._jaxpr.compat import opened
 from vmapguide._jaxpr.source_files import is_library
 from vmapguide._jaxpr.walk import nested, walk
 from vmapguide._trace.steps import Step
 
+
+_LOOPS = primitives.with_role("loop")
 
 # A piece of code is named with no more characters than this.
 _LONG = 44
@@ -102,6 +104,24 @@ class Subject:
             return True
         is_shown = step.source is None or is_library(step.source.file)
         return not is_shown and source_lines.in_library(step.equation) is not None
+
+    @functools.cached_property
+    def library_loops(self) -> Mapping[int, bool]:
+        """The per-example equations, by `id`, that lie in a loop which a library made.
+
+        Each with whether the examples leave that loop, or one around it, by themselves.
+        """
+        found: dict[int, bool] = {}
+        around: list[tuple[int, bool]] = []
+        for step in self.steps:
+            while around and around[-1][0] >= step.depth:
+                around.pop()
+            if around:
+                found[id(step.equation)] = around[-1][1]
+            if step.equation.primitive.name in _LOOPS and self.is_of_library(step):
+                waits = step.kind == "slowest example" or any(outer for _, outer in around)
+                around.append((step.depth, waits))
+        return found
 
     @functools.cached_property
     def names(self) -> Mapping[jec.Var, str]:
