@@ -1,3 +1,4 @@
+# ruff: noqa: PLW0108 - a lambda has a line of its own, and so it is called as users call it.
 """Functions of JAX and of libraries, called as their users call them: a corpus of precision.py.
 
 Each is a call for one example; `calls` yields them with the types of one example's arguments. Most
@@ -13,6 +14,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.scipy as jsp
+import jax.scipy.optimize
+import jax.scipy.spatial.transform
 import numpyro.distributions as dist
 import optax
 from jax import lax
@@ -160,13 +163,21 @@ OF_MATRICES: dict[str, Callable[[Any], Any]] = {
         lambda s, x: ((s[:, None] + jnp.ones((16, 16))).max(0) + x, s.argmax()), a[0], a[1:]
     ),
     "dynamic programme": lambda a: lax.scan(
-        lambda row, x: lax.scan(lambda c, y: (jnp.minimum(c, y), jnp.minimum(c, y)), x[0], row + x),
-        a[0],
-        a[1:],
+        lambda row, x: (lax.associative_scan(jnp.minimum, row + x), row.min()), a[0], a[1:]
     ),
     "power iteration": lambda a: lax.fori_loop(
         0, 20, lambda _, v: a @ v / jnp.linalg.norm(a @ v), jnp.ones(16)
     ),
+    "inv of 2x2": lambda a: jnp.linalg.inv(a[:2, :2]),
+    "inv of 3x3": lambda a: jnp.linalg.inv(a[:3, :3]),
+    "eigh of 2x2": lambda a: jnp.linalg.eigh(a[:2, :2]),
+    "cholesky of 3x3": lambda a: jnp.linalg.cholesky(a[:3, :3] @ a[:3, :3].T + jnp.eye(3)),
+    "solve of 3x3": lambda a: jnp.linalg.solve(a[:3, :3], a[3, :3]),
+    "solve of 1x1": lambda a: jnp.linalg.solve(a[:1, :1], a[3, :1]),
+    "density in 2d": lambda a: jsp.stats.multivariate_normal.logpdf(
+        a[0, :2], a[1, :2], a[:2, :2] @ a[:2, :2].T + jnp.eye(2)
+    ),
+    "kalman": lambda a: lax.scan(_kalman, (jnp.zeros(4), jnp.eye(4)), a[:, :2]),
     "newton": lambda a: lax.fori_loop(
         0, 5, lambda _, x: x - jnp.linalg.solve(jnp.eye(16) + a, x), a[0]
     ),
@@ -256,6 +267,16 @@ OPTIMIZERS: dict[str, optax.GradientTransformation] = {
 }
 
 
+def _kalman(state: Any, y: Any) -> Any:
+    """Take one measurement of a point and its speed in the plane."""
+    step = jnp.eye(4) + 0.1 * jnp.eye(4, k=2)
+    seen = jnp.eye(2, 4)
+    mean, cov = state
+    mean, cov = step @ mean, step @ cov @ step.T + 0.01 * jnp.eye(4)
+    gain = jnp.linalg.solve(seen @ cov @ seen.T + jnp.eye(2), seen @ cov).T
+    return (mean + gain @ (y - seen @ mean), cov - gain @ seen @ cov), mean
+
+
 def _metropolis(x: Any, key: Any) -> Any:
     propose, accept = jax.random.split(key)
     new = x + jax.random.normal(propose)
@@ -277,7 +298,7 @@ def _train(optimizer: optax.GradientTransformation) -> Callable[..., Any]:
 def _layers() -> Iterator[Call]:
     """Yield layers with weights that all examples share, and ensembles of them."""
     key = jax.random.key(0)
-    layers = {
+    layers: dict[str, tuple[Callable[[Any], Any], Any]] = {
         "Linear": (lambda k: eqx.nn.Linear(64, 32, key=k), V),
         "MLP": (lambda k: eqx.nn.MLP(64, 8, 32, 2, key=k), V),
         "Conv1d": (lambda k: eqx.nn.Conv1d(16, 8, 3, key=k), M),
@@ -337,7 +358,7 @@ def calls() -> Iterator[Call]:
             def total(x: Any) -> Any:
                 leaves = jax.tree.leaves(f(x))
                 return sum(
-                    jnp.sum(jnp.real(y)) for y in leaves if jnp.issubdtype(y.dtype, jnp.inexact)
+                    jnp.sum(jnp.abs(y) ** 2) for y in leaves if jnp.issubdtype(y.dtype, jnp.inexact)
                 )
 
             return jax.grad(total)(x)

@@ -244,10 +244,15 @@ class Collector(Recorder):
         vmapguide.explain = self._explain
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         """Put back what stood there."""
         vmapguide.explain = EXPLAIN
-        super().__exit__(*error)
+        super().__exit__(kind, error, traceback)
 
     def _explain(self, f: Any, *given: Any, **options: Any) -> Any:
         """Return what `explain` does, which is collected when it is called."""

@@ -210,7 +210,7 @@ class TestAllBranches:
     def test_a_branch_in_a_loop_of_a_library(self, library: ModuleType) -> None:
         """The loop is spoken of, and of what is in it only what calls Python.
 
-        Outside of such a loop, the branch that is dear is spoken of.
+        Outside of such a loop, branches are spoken of if whichever is taken another dear one runs.
         """
 
         def in_loop(x: Any) -> Any:
@@ -224,7 +224,12 @@ class TestAllBranches:
 
         assert codes(vmapguide.explain(in_loop)(BIG)) == ["VG102"]
         assert {"VG101", "VG102"} <= {*codes(vmapguide.explain(printing)(BIG))}
+
+        def guarded(x: Any) -> Any:
+            return library.guard(x)
+
         assert codes(vmapguide.explain(alone)(BIG)) == ["VG101"]
+        assert codes(vmapguide.explain(guarded)(BIG)) == []
 
     def test_a_function_that_a_library_calls_is_the_users(self) -> None:
         """Its line is the user's own, and so are the words."""
@@ -676,6 +681,10 @@ def newton(x, *, print_it=False):
 
 
 def once(x):
+    return lax.cond(x[0, 0] > 3, lambda x: x @ x @ x, lambda x: x @ x + x, x)
+
+
+def guard(x):
     return lax.cond(x[0, 0] > 3, lambda x: x @ x @ x, lambda x: x, x)
 """
 

@@ -466,6 +466,17 @@ def test_an_argument_that_is_returned() -> None:
     assert finding.code in str(vmapguide.explain(f, in_axes=(None, 0))(A, X))
 
 
+def test_a_gradient_that_is_shared() -> None:
+    """What is shared is named, and not the code that it was derived from."""
+
+    def loss(x: jax.Array) -> Any:
+        return jnp.diag(x).sum() * 3.0
+
+    (finding,) = findings(vmapguide.explain(jax.grad(loss))(of(64, 64, 64)), "VG205")
+    assert finding.message.startswith("The result, which `")
+    assert " leads to, is the same for all examples" in finding.message
+
+
 def test_two_shared_results_of_a_line() -> None:
     """One finding names both, and what they take together."""
 

@@ -247,18 +247,21 @@ def _all_branches(
         names: the primitives in them.
         is_said: whether another rule says already what matters of it.
     """
-    all_, cheapest = (w.flops + w.transcendentals for w in work)
+    all_, cheapest, dearest = (w.flops + w.transcendentals for w in work)
     has_loop, has_call = "while" in names, not names.isdisjoint(_CALLS)
     is_much = all_ >= subject.limits.factor * max(cheapest, 1)
     in_vain = subject.size * (work.all.bytes - work.cheapest.bytes)
     is_severe = has_loop or has_call or (is_much and in_vain >= subject.limits.bytes)
-    picked = sum(map(size, step.equation.outvars))
-    is_of_library = subject.is_of_library(step)
-    if not is_severe and (is_said or all_ <= picked or is_of_library):
-        return
-    # Of a library's loop that waits for the slowest example another rule speaks, and its user can
-    # do no more about what is in it.
-    if is_of_library and not has_call and subject.library_loops.get(id(step.equation)):
+    if subject.is_of_library(step):
+        # Its user does not know how often which branch is taken. So what counts is what no example
+        # needs, whichever it takes, and that no other rule speaks of the loop that it is in.
+        in_vain = subject.size * (work.all.bytes - work.dearest.bytes)
+        is_much = 2 * (all_ - dearest) >= dearest and in_vain >= subject.limits.bytes
+        is_told = has_loop or subject.library_loops.get(id(step.equation), False)
+        is_severe = has_call or (is_much and not is_told)
+        if not is_severe:
+            return
+    elif not is_severe and (is_said or all_ <= sum(map(size, step.equation.outvars))):
         return
     yield _found(
         subject,

@@ -240,7 +240,7 @@ def _copied_results(subject: Subject) -> Iterator[Finding]:
         (step, _, eqn), numbers = group[0], [number for _, number, _ in group]
         names = [subject.results_named(numbers)]
         if len(group) == 1 and step is not None:
-            names = [f"`{code(step)}`, {names[0]},"]
+            names = [f"{names[0]}, which `{code(step)}` leads to,"]
         elif len(group) == 1:
             names = [f"{_named(subject, eqn.invars[0])}, {names[0]},"]
         yield subject.found(

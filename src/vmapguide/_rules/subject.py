@@ -112,16 +112,38 @@ class Subject:
         Each with whether the examples leave that loop, or one around it, by themselves.
         """
         found: dict[int, bool] = {}
-        around: list[tuple[int, bool]] = []
         for step in self.steps:
-            while around and around[-1][0] >= step.depth:
-                around.pop()
-            if around:
-                found[id(step.equation)] = around[-1][1]
-            if step.equation.primitive.name in _LOOPS and self.is_of_library(step):
-                waits = step.kind == "slowest example" or any(outer for _, outer in around)
-                around.append((step.depth, waits))
+            holder = self.holders.get(id(step.equation))
+            if holder is None:
+                continue
+            waits = found.get(id(holder.equation))
+            if holder.equation.primitive.name in _LOOPS and self.is_of_library(holder):
+                waits = waits or holder.kind == "slowest example"
+            if waits is not None:
+                found[id(step.equation)] = waits
         return found
+
+    @functools.cached_property
+    def holders(self) -> Mapping[int, Step]:
+        """The step that each per-example equation is nested in, by the equation's `id`.
+
+        What several hold has the first of them.
+        """
+        found: dict[int, Step] = {}
+        around: list[Step] = []
+        for step in self.steps:
+            del around[step.depth :]
+            if around:
+                found[id(step.equation)] = around[-1]
+            around.append(step)
+        return found
+
+    def since_users(self, step: Step) -> Iterator[jec.JaxprEqn]:
+        """Yield the equations from a step's outwards, to the one that the user's code led to."""
+        yield step.equation
+        while not step.in_user_code and (holder := self.holders.get(id(step.equation))):
+            step = holder
+            yield step.equation
 
     @functools.cached_property
     def names(self) -> Mapping[jec.Var, str]:
