@@ -220,6 +220,30 @@ class TestAllBranches:
         assert "library function in `jax.scipy.linalg.expm(a)`" in finding.message
         assert finding.remedy != the_finding("VG101", own).remedy
 
+    def test_a_branch_in_a_loop_of_a_library(self, library: ModuleType) -> None:
+        """The loop is spoken of, and of what is in it only what calls Python.
+
+        Outside of such a loop, branches are spoken of if whichever is taken another dear one runs.
+        """
+
+        def in_loop(x: Any) -> Any:
+            return library.newton(x)
+
+        def printing(x: Any) -> Any:
+            return library.newton(x, print_it=True)
+
+        def alone(x: Any) -> Any:
+            return library.once(x)
+
+        assert codes(vmapguide.explain(in_loop)(BIG)) == ["VG102"]
+        assert {"VG101", "VG102"} <= {*codes(vmapguide.explain(printing)(BIG))}
+
+        def guarded(x: Any) -> Any:
+            return library.guard(x)
+
+        assert codes(vmapguide.explain(alone)(BIG)) == ["VG101"]
+        assert codes(vmapguide.explain(guarded)(BIG)) == []
+
     def test_a_function_that_a_library_calls_is_the_users(self) -> None:
         """Its line is the user's own, and so are the words."""
 
@@ -309,6 +333,19 @@ class TestSlowestExample:
 
         finding = the_finding("VG102", vmapguide.explain(f)(NUMBERS))
         assert "library function in `library.solve(x)`" in finding.message
+
+    def test_small_matrices_in_a_loop_of_a_library(self, library: ModuleType) -> None:
+        """They are the library's; those in a loop of the user's are the user's."""
+
+        def theirs(x: Any) -> Any:
+            return library.newton(x)
+
+        def own(x: Any) -> Any:
+            return lax.fori_loop(0, 3, lambda _, x: jnp.linalg.inv(x), x)
+
+        many = jax.ShapeDtypeStruct((256, 2, 2), jnp.float32)
+        assert "VG403" not in codes(vmapguide.explain(theirs)(many))
+        assert codes(vmapguide.explain(own)(many)) == ["VG403"]
 
     def test_a_function_of_a_library_has_lines_of_its_own(self, library: ModuleType) -> None:
         """If it is explained itself, its code is spoken of as the user's."""
@@ -631,6 +668,7 @@ class TestCopiedInTrips:
 
 
 LIBRARY = """
+import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -641,6 +679,26 @@ def solve(x):
 
 def plain(x):
     return lax.while_loop(lambda x: x > 1, lambda x: x / 2, x)
+
+
+def newton(x, *, print_it=False):
+    def halve(x):
+        if print_it:
+            jax.debug.print("{}", x)
+        return jnp.linalg.inv(jnp.eye(2) + x[:2, :2]).sum() * x / 2
+
+    def step(x):
+        return lax.cond(x[0, 0] > 3, halve, lambda x: x - 1, x)
+
+    return lax.while_loop(lambda x: x[0, 0] > 1, step, x)
+
+
+def once(x):
+    return lax.cond(x[0, 0] > 3, lambda x: x @ x @ x, lambda x: x @ x + x, x)
+
+
+def guard(x):
+    return lax.cond(x[0, 0] > 3, lambda x: x @ x @ x, lambda x: x, x)
 """
 
 

@@ -1,5 +1,7 @@
 """What is read and written at places of each example's own, and what only looks so."""
 
+import linecache
+import sysconfig
 from typing import Any
 
 import jax
@@ -285,3 +287,30 @@ def test_a_batch_of_which_nothing_is_mapped_is_clean() -> None:
     place = jnp.array(3)
     explain = vmapguide.explain(lambda: jnp.arange(10**6)[place], axis_size=256)
     assert codes(explain()) == []
+
+
+# -- Libraries ----------------------------------------------------------------
+
+
+def test_what_a_solver_does_in_its_loop() -> None:
+    """Its user cannot change how `gmres` fills its arrays; that its loop waits is said."""
+
+    def solve(a: jax.Array) -> Any:
+        return jax.scipy.sparse.linalg.gmres(a, jnp.ones(16))[0]
+
+    assert codes(vmapguide.explain(solve)(shape(4096, 16, 16))) == []
+
+
+def test_a_lookup_of_a_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is worth a line from 16 times as many bytes on: its user can change little."""
+    path, text = f"{sysconfig.get_path('purelib')}/lookup_like.py", "lookup = lambda x, i: x[i]\n"
+    monkeypatch.setitem(linecache.cache, path, (len(text), None, [text], path))
+    namespace: dict[str, Any] = {}
+    exec(compile(text, path, "exec"), namespace)  # noqa: S102
+
+    def row(x: jax.Array, i: jax.Array) -> Any:
+        return namespace["lookup"](x, i)
+
+    explain = vmapguide.explain(row)
+    assert codes(explain(shape(4096, 4, 64), shape(4096, dtype=jnp.int32))) == []
+    assert codes(explain(shape(4096, 4, 256), shape(4096, dtype=jnp.int32))) == ["VG301"]

@@ -466,6 +466,17 @@ def test_an_argument_that_is_returned() -> None:
     assert finding.code in str(vmapguide.explain(f, in_axes=(None, 0))(A, X))
 
 
+def test_a_gradient_that_is_shared() -> None:
+    """What is shared is named, and not the code that it was derived from."""
+
+    def loss(x: jax.Array) -> Any:
+        return jnp.diag(x).sum() * 3.0
+
+    (finding,) = findings(vmapguide.explain(jax.grad(loss))(of(64, 64, 64)), "VG205")
+    assert finding.message.startswith("The result, which `")
+    assert " leads to, is the same for all examples" in finding.message
+
+
 def test_two_shared_results_of_a_line() -> None:
     """One finding names both, and what they take together."""
 
@@ -474,6 +485,7 @@ def test_two_shared_results_of_a_line() -> None:
 
     (finding,) = findings(vmapguide.explain(f, in_axes=(None, 0))(A, X), "VG205")
     assert finding.message.startswith("Results 1 and 3 of 3 are the same")
+    assert finding.remedy == "Return them once, with None in their places in out_axes."
     assert finding.bytes == 2 * 32 * 64 * 64 * 4
 
 
@@ -494,6 +506,20 @@ def test_what_each_example_begins_with() -> None:
         return x, jnp.zeros((64, 64)), jnp.arange(4096.0)
 
     assert codes(vmapguide.explain(f)(X)) == set()
+
+
+def test_a_captured_array_that_is_returned() -> None:
+    """What the function has from outside is to become each example's own; made anew, it is not."""
+    start = jnp.linspace(0.0, 1.0, 4096)
+
+    def f(x: jax.Array) -> Any:
+        return {"position": x, "rest": start}
+
+    def g(x: jax.Array) -> Any:
+        return {"position": x, "rest": jnp.sin(start)}
+
+    assert codes(vmapguide.explain(f)(X)) == set()
+    assert codes(vmapguide.explain(g)(X)) == {"VG205"}
 
 
 def test_shared_results_that_are_small_or_of_one_example() -> None:

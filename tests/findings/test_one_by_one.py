@@ -174,6 +174,16 @@ def test_small_matrices(f: Any, matrices: Any, expected: list[str]) -> None:
     assert codes(vmapguide.explain(f)(matrices)) == expected
 
 
+def test_single_numbers_as_matrices() -> None:
+    """Who inverts them can divide; in a function for any size they are its own affair."""
+
+    def density(x: jax.Array) -> Any:
+        return jax.scipy.stats.gaussian_kde(x)(x)
+
+    assert codes(vmapguide.explain(density)(shape(256, 8))) == []
+    assert codes(vmapguide.explain(solve)(shape(256, 1, 1), shape(256, 1))) == ["VG403"]
+
+
 def test_several_calls_in_a_line_are_one_finding() -> None:
     """A solver calls LAPACK for the factors, and again for each of two triangles."""
     (finding,) = found(vmapguide.explain(solve)(shape(256, 3, 3), shape(256, 3)))

@@ -1,6 +1,7 @@
 """What JAX does not document, asked of the JAX that is installed: one small program a function."""
 
 import re
+import sys
 from typing import Any
 
 import jax
@@ -119,6 +120,26 @@ class TestFunctions:
         """A function is not, unless `jax.jit` made it."""
         assert compat.is_jitted(jax.jit(double))
         assert not compat.is_jitted(double)
+
+    def test_batching(self) -> None:
+        """A batching rule is asked by one function of JAX's, which is among those that called."""
+        asked = []
+
+        @jax.custom_batching.custom_vmap
+        def same(x: jax.Array) -> jax.Array:
+            return x
+
+        @same.def_vmap
+        def _rule(_size: int, is_mapped: list[bool], x: jax.Array) -> tuple[jax.Array, bool]:
+            frame = sys._getframe()  # noqa: SLF001
+            while frame is not None:
+                asked.append(compat.is_batching(frame.f_code))
+                frame = frame.f_back  # type: ignore[assignment]
+            return x, is_mapped[0]
+
+        jax.vmap(same)(X)
+        assert sum(asked) == 1
+        assert not compat.is_batching(double.__code__)
 
     def test_own_function(self) -> None:
         """A rule for derivatives is JAX's own, and a user's function or a number is not."""

@@ -90,6 +90,7 @@ UNDOCUMENTED = (
     "arg_names",
     "ft_in",
     "co_freevars",
+    "process_primitive",
     "str_short",
     "new_jaxpr_eqn",
 )

@@ -146,6 +146,11 @@ def is_jitted(f: Callable[..., Any]) -> bool:
     return type(f).__name__ == "PjitFunction"
 
 
+def is_batching(code: types.CodeType) -> bool:
+    """Say whether it is JAX's code that asks the batching rule of a primitive."""
+    return code.co_name == "process_primitive" and code.co_filename.endswith("batching.py")
+
+
 def is_own_function(value: Any) -> bool:
     """Say whether a parameter is a function of JAX's own, such as a rule for derivatives."""
     if not callable(value) and type(value).__name__ != "WrappedFun":

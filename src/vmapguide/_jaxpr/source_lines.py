@@ -9,6 +9,8 @@ in. Where there are no frames, there is no line.
 from __future__ import annotations
 
 import functools
+import importlib
+import inspect
 import types
 from collections.abc import Sequence
 from typing import Any
@@ -105,13 +107,44 @@ def in_library(eqn: Any) -> Source | None:
 
 def is_library_key(eqn: Any) -> bool:
     """Say whether a library made a random key of its own, rather than the user's code."""
+    return _file_called(eqn) not in ("", _RANDOM)
+
+
+def is_linear_algebra(eqns: Sequence[Any]) -> bool:
+    """Say whether the user's code called a function of JAX's for matrices.
+
+    A function that is for something else may call one of these itself.
+
+    Args:
+        eqns: an equation that was made by it, and those that it is nested in, the outermost last.
+    """
+    files = (_file_called(eqn, _below_all()) for eqn in reversed(eqns))
+    return next(filter(None, files), "") in _linear_algebra()
+
+
+@functools.cache
+def _linear_algebra() -> frozenset[str]:
+    """Return the files of JAX's functions for matrices."""
+    modules = (importlib.import_module(f"jax.{name}.linalg") for name in ("numpy", "scipy", "lax"))
+    functions = (module.cholesky for module in modules)
+    return frozenset(inspect.unwrap(f).__code__.co_filename for f in functions)
+
+
+def _file_called(eqn: Any, besides: frozenset[str] = frozenset()) -> str:
+    """Return the file of the library's function that the user's code called; "" if it is none.
+
+    Args:
+        eqn: an equation that was made by it.
+        besides: files that do not count.
+    """
     called = ""
     for code, _ in frames(eqn):
         owner = whose(code.co_filename)
         if owner in ("ours", "user"):
             break
-        called = code.co_filename if owner == "library" else called
-    return called not in ("", _RANDOM)
+        if owner == "library" and code.co_filename not in besides:
+            called = code.co_filename
+    return called
 
 
 @functools.cache
@@ -125,7 +158,7 @@ def _below_all() -> frozenset[str]:
         negated = jax.custom_jvp(lambda y: -y)
         negated.defjvps(lambda t, _, __: -t)
         y = jax.grad(jax.checkpoint(lambda y: jnp.exp(negated(y))))(y)
-        return jax.vmap(lambda z: z - y)(x)
+        return jax.vmap(lambda z: z - y)(x.at[i].set(0.0))
 
     found: set[str] = set()
     for jaxpr in walk(jax.make_jaxpr(f)(jnp.ones(3), 1)):

@@ -162,19 +162,22 @@ class BranchWork(NamedTuple):
     Attributes:
         all: all branches together, and of those nested in them all as well.
         cheapest: the branch that costs least, and of those nested in it the cheapest.
+        dearest: the branch that costs most, and of those nested in it the dearest.
     """
 
     all: Work
     cheapest: Work
+    dearest: Work
 
 
 def branch_work(eqns: Iterable[jec.JaxprEqn]) -> Iterator[BranchWork]:
-    """Yield for each of these `cond` what its branches cost, all of them and the cheapest."""
-    every, one = Branches("all"), Branches("cheapest")
+    """Yield for each of these `cond` what its branches cost: all, the cheapest, the dearest."""
+    every, least, most = Branches("all"), Branches("cheapest"), Branches("dearest")
     for eqn in eqns:
         branches = [*map(opened, eqn.params["branches"])]
         all_ = functools.reduce(operator.add, map(every.amount, branches))
-        yield BranchWork(all_, min(map(one.amount, branches), key=_weight))
+        cheapest = min(map(least.amount, branches), key=_weight)
+        yield BranchWork(all_, cheapest, max(map(most.amount, branches), key=_weight))
 
 
 class Branches:

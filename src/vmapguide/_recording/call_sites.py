@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -63,19 +64,23 @@ def call_site() -> tuple[CallSite, Callable[..., Any] | None] | None:
 
     Returns:
         The place and, if JAX calls `jax.vmap` for the user, the user's function. None if JAX or
-        vmapguide calls it for itself.
+        vmapguide calls it for itself, or a library does so in the batching rule of a primitive,
+        which is part of a `jax.vmap` that was seen before.
     """
     frames = [*_frames()]
     if not frames:
         return None
     first = frames[0]
+    own = next((frame for frame in frames if whose(_file(frame)) == "user"), first)
+    for frame in itertools.takewhile(lambda frame: frame is not own, frames):
+        if _file(frame).startswith(JAX) and compat.is_batching(frame.f_code):
+            return None
     maker, function = "", None
     if _file(first).startswith(JAX):
         maker = compat.maker(first)
         if not maker:
             return None
         function = compat.function_of_maker(first)
-    own = next((frame for frame in frames if whose(_file(frame)) == "user"), first)
     via = None if own is first else _place(first)
     instructions = own.f_lasti, first.f_lasti
     return CallSite(_place(own), via, maker, instructions, _source(own)), function

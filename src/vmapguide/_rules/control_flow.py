@@ -251,13 +251,22 @@ def _all_branches(
         around: what it lies in.
         names: the primitives in its branches.
     """
-    all_, cheapest = (w.flops + w.transcendentals for w in work)
+    all_, cheapest, dearest = (w.flops + w.transcendentals for w in work)
     has_loop, has_call = "while" in names, not names.isdisjoint(_CALLS)
     is_work = all_ > sum(map(size, step.equation.outvars))
     is_much = is_work and all_ >= subject.limits.factor * max(cheapest, 1)
     in_vain = subject.size * _trips(around.loop) * (work.all.bytes - work.cheapest.bytes)
     is_severe = has_loop or has_call or (is_much and in_vain >= subject.limits.bytes)
-    if not is_severe and (not is_work or subject.is_of_library(step)):
+    if subject.is_of_library(step):
+        # Its user does not know how often which branch is taken. So what counts is what no example
+        # needs, whichever it takes, and that no other rule speaks of the loop that it is in.
+        unneeded = subject.size * _trips(around.loop) * (work.all.bytes - work.dearest.bytes)
+        is_much = 2 * (all_ - dearest) >= dearest and unneeded >= subject.limits.bytes
+        is_told = has_loop or subject.library_loops.get(id(step.equation), False)
+        is_severe = has_call or (is_much and not is_told)
+        if not is_severe:
+            return None
+    elif not is_severe and not is_work:
         return None
     return _found(
         subject,

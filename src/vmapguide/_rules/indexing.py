@@ -78,9 +78,11 @@ def find(subject: Subject) -> Iterator[Finding]:
     """Yield what is read and written at places that are not the same for all examples."""
     if subject.size <= 1:
         return
+    # Of what a library does in its loop, its user can change nothing: another rule names the loop.
     loops = [*_loops(subject)]
     counted = {place for loop in loops for place in loop.counted()}
     writes = [w for loop in loops for w in loop.writes() if _is_much(subject, w)]
+    writes = [w for w in writes if not subject.is_of_library(subject.step_of[id(w.equation)])]
     yield from (_in_loop(subject, write) for write in writes)
     said = {id(write.equation) for write in writes}
     tables: set[object] = set()
@@ -114,7 +116,7 @@ def _read(subject: Subject, step: Step, *, is_counted: bool) -> Iterator[Finding
         and subject.is_mapped(eqn.invars[1])
         and (is_counted or _is_own(subject, eqn.invars[0]))
     )
-    if read >= _least(subject, step):
+    if read and read >= _least(subject, step):
         rule = _READS_AT_COUNTER if is_counted else BECOMES_GATHER
         yield subject.found(rule, step, bytes_=read)
 
@@ -124,13 +126,13 @@ def _write(subject: Subject, step: Step) -> Iterator[Finding]:
     if _places(step.equation) != 1:
         return  # It was a scatter before, of several places.
     written = sum(in_bytes(eqn.invars[2]) for eqn in _scatters(subject, step))
-    if written >= _least(subject, step):
+    if written and written >= _least(subject, step):
         yield subject.found(BECOMES_SCATTER, step, bytes_=written)
 
 
 def _least(subject: Subject, step: Step) -> float:
     """Return from how many bytes on it is worth a line. A library's lines are not the user's."""
-    return subject.limits.bytes * (1 if step.in_user_code else subject.limits.factor)
+    return subject.limits.bytes * (subject.limits.factor if subject.is_of_library(step) else 1)
 
 
 def _scatters(subject: Subject, step: Step) -> Iterator[jec.JaxprEqn]:

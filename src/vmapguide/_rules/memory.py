@@ -57,7 +57,7 @@ RESULT_COPIED = Rule(
     "shared result copied",
     "note",
     "{whole} the same for all examples, and copied for each, {bytes} in all.",
-    "Return it once, with None in its place in out_axes.",
+    "Return {it} once, with None in {its} in out_axes.",
 )
 WIDENED = Rule(
     "VG206",
@@ -223,14 +223,16 @@ def _transposes(subject: Subject) -> Iterator[Finding]:
 def _copied_results(subject: Subject) -> Iterator[Finding]:
     jaxpr = opened(subject.batched)
     made = {var: eqn for eqn in subject.boundary for var in eqn.outvars if subject.is_copy(eqn)}
+    captured = {*jaxpr.constvars}
     found: list[tuple[Step | None, tuple[Step | None, int, jec.JaxprEqn]]] = []
     for number, result in enumerate(jaxpr.outvars):
         eqn = None if isinstance(result, jec.Literal) else made.get(result)
         if eqn is None or subject.size <= 1 or in_bytes(result) < subject.limits.bytes:
             continue
         (shared,) = eqn.invars
-        # What is filled is what each example begins with, and is to become its own.
-        if subject.is_filled(shared) or not isinstance(shared, jec.Var):
+        # What is filled is what each example begins with, and is to become its own. So is what the
+        # function has from outside and returns as it is.
+        if subject.is_filled(shared) or not isinstance(shared, jec.Var) or shared in captured:
             continue
         step = subject.step_behind.get(id(subject.makers.get(shared)))
         found.append((step, (step, number, eqn)))
@@ -238,7 +240,7 @@ def _copied_results(subject: Subject) -> Iterator[Finding]:
         (step, _, eqn), numbers = group[0], [number for _, number, _ in group]
         names = [subject.results_named(numbers)]
         if len(group) == 1 and step is not None:
-            names = [f"`{code(step)}`, {names[0]},"]
+            names = [f"{names[0]}, which `{code(step)}` leads to,"]
         elif len(group) == 1:
             names = [f"{_named(subject, eqn.invars[0])}, {names[0]},"]
         yield subject.found(
@@ -246,6 +248,8 @@ def _copied_results(subject: Subject) -> Iterator[Finding]:
             step,
             bytes_=sum(in_bytes(eqn.outvars[0]) for _, _, eqn in group),
             whole=_subject_of_sentence(names, len(group)),
+            it="it" if len(group) == 1 else "them",
+            its="its place" if len(group) == 1 else "their places",
         )
 
 

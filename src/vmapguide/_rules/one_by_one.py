@@ -10,7 +10,7 @@ import jax
 import jax.extend.core as jec
 
 from vmapguide._data import Finding, Rule
-from vmapguide._jaxpr import primitives
+from vmapguide._jaxpr import primitives, source_lines
 from vmapguide._jaxpr.compat import scan_counts
 from vmapguide._rules.subject import Subject, in_bytes, inner_jaxpr, rank
 from vmapguide._trace.steps import Step
@@ -156,6 +156,12 @@ def _small_matrices(subject: Subject, step: Step) -> Iterator[Finding]:
     matrix = step.equation.invars[0]
     rows, columns = matrix.aval.shape[-2:]  # type: ignore[attr-defined]
     if rows != columns or not 0 < rows <= formula:
+        return
+    # What a library does in each trip of its loop is not the user's to write out.
+    if subject.is_of_library(step) and id(step.equation) in subject.library_loops:
+        return
+    # A single number is a matrix of a function for any size, such as a density of one variable.
+    if rows == 1 and not source_lines.is_linear_algebra([*subject.since_users(step)]):
         return
     counts = [
         math.prod(eqn.invars[0].aval.shape[:-2])  # type: ignore[attr-defined]

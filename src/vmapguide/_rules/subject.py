@@ -14,12 +14,14 @@ from typing import Any
 import jax.extend.core as jec
 
 from vmapguide._data import Finding, Limits, Rule, Source
-from vmapguide._jaxpr import source_lines
+from vmapguide._jaxpr import primitives, source_lines
 from vmapguide._jaxpr.compat import opened
 from vmapguide._jaxpr.source_files import is_library
 from vmapguide._jaxpr.walk import nested, walk
 from vmapguide._trace.steps import Step
 
+
+_LOOPS = primitives.with_role("loop")
 
 # A piece of code is named with no more characters than this.
 _LONG = 44
@@ -102,6 +104,46 @@ class Subject:
             return True
         is_shown = step.source is None or is_library(step.source.file)
         return not is_shown and source_lines.in_library(step.equation) is not None
+
+    @functools.cached_property
+    def library_loops(self) -> Mapping[int, bool]:
+        """The per-example equations, by `id`, that lie in a loop which a library made.
+
+        Each with whether the examples leave that loop, or one around it, by themselves.
+        """
+        found: dict[int, bool] = {}
+        for step in self.steps:
+            holder = self.holders.get(id(step.equation))
+            if holder is None:
+                continue
+            waits = found.get(id(holder.equation))
+            if holder.equation.primitive.name in _LOOPS and self.is_of_library(holder):
+                waits = waits or holder.kind == "slowest example"
+            if waits is not None:
+                found[id(step.equation)] = waits
+        return found
+
+    @functools.cached_property
+    def holders(self) -> Mapping[int, Step]:
+        """The step that each per-example equation is nested in, by the equation's `id`.
+
+        What several hold has the first of them.
+        """
+        found: dict[int, Step] = {}
+        around: list[Step] = []
+        for step in self.steps:
+            del around[step.depth :]
+            if around:
+                found[id(step.equation)] = around[-1]
+            around.append(step)
+        return found
+
+    def since_users(self, step: Step) -> Iterator[jec.JaxprEqn]:
+        """Yield the equations from a step's outwards, to the one that the user's code led to."""
+        yield step.equation
+        while not step.in_user_code and (holder := self.holders.get(id(step.equation))):
+            step = holder
+            yield step.equation
 
     @functools.cached_property
     def names(self) -> Mapping[jec.Var, str]:
