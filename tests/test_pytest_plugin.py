@@ -1,11 +1,9 @@
 """`pytest --vmapguide`: the tests run as ever, and what `jax.vmap` was called for is told of."""
 
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from processes import written
@@ -77,13 +75,12 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def ran(*arguments: str, **variables: str) -> Any:
+def ran(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run pytest with the plugin, which an environment may know under its own name, too."""
     plugin = ["-p", "no:vmapguide", "-p", "vmapguide.pytest_plugin", "-p", "no:cacheprovider"]
     result = subprocess.run(
         [sys.executable, "-m", "pytest", *plugin, "-q", "-W", "error", *arguments],
         check=False,
-        env={**os.environ, **variables},
         capture_output=True,
         text=True,
     )

@@ -103,8 +103,8 @@ def test_public_names_have_one_place() -> None:
     }
     assert imported_as == vmapguide._PLACES  # noqa: SLF001
     assert imported_as.keys() < {*dir(vmapguide)}
-    with pytest.raises(AttributeError, match="module 'vmapguide' has no attribute 'nothing_such'"):
-        vmapguide.nothing_such  # type: ignore[attr-defined]  # noqa: B018
+    with pytest.raises(AttributeError, match="module 'vmapguide' has no attribute 'no_such_name'"):
+        vmapguide.no_such_name  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_entry_points_are_declared() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,6 +88,9 @@ class Recording(Shown):
         """Return what was found in the SARIF format, version 2.1.0, ready for `json.dumps`."""
         return to_sarif(self.findings)
 
+    def _writers(self) -> dict[str, Callable[[], str]]:
+        return super()._writers() | {".sarif": lambda: f"{json.dumps(self.to_sarif(), indent=2)}\n"}
+
     def _text(self, width: int, *, fold: bool) -> str:
         del fold
         return recording_text(self._title(), [*self._views()], width)
@@ -154,11 +158,9 @@ def _written(place: Place) -> str:
 
 def _label(file: str) -> str:
     """Return how to name a file: the user's from where the program runs, if it is below."""
-    shown = shown_paths([file])[file]
-    if not shown:
-        return "<cell>"
-    if is_library(file) or not Path(file).is_absolute():
-        return shown
+    name = shown_paths([file])[file] or "<cell>"
+    if is_library(file) or name == "<cell>" or not Path(file).is_absolute():
+        return name
     path = Path(file)
     here = Path.cwd()
     return path.relative_to(here).as_posix() if path.is_relative_to(here) else file
