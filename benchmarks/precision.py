@@ -403,7 +403,8 @@ def report(folder: Path) -> dict[str, Any]:
         for firing in taken:
             verdict = verdicts.get(firing.id, {})
             judged[verdict.get("verdict", "not judged")] += 1
-            sample.append({"id": firing.id, **asdict(firing), **verdict})
+            said = {key: text for key, text in asdict(firing).items() if key != "remedy"}
+            sample.append({"id": firing.id, **said, **verdict})
         rules[code] = {
             "name": rule.name,
             "firings": dict(Counter(firing.corpus for firing in own)),
