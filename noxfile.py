@@ -272,11 +272,26 @@ def libraries(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def precision(session: nox.Session) -> None:
+    """Count what the rules find in code of others, and list what nobody has judged yet."""
+    script, folder = "benchmarks/precision.py", ["--folder", str(BUILD / "precision")]
+    corpora = {"libraries": ("harnesses", "libraries", "functions"), "docs": ("guide",)}
+    for group, names in corpora.items():
+        install(session, group, lock="libraries" if group == "libraries" else "sessions")
+        for name in names:
+            session.run("python", script, name, *folder, *session.posargs)
+    report = ["--json", str(DOCS / "project" / "findings.json")]
+    session.run("python", script, "report", *folder, *report)
+
+
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Measure what an explanation costs, side by side with plain tracing; for the status page."""
     install(session, "libraries", lock="libraries")  # Some of the programs are theirs.
     report = ["--json", str(DOCS / "project" / "explain-benchmark.json")]
     session.run("python", "benchmarks/explain.py", *report, *session.posargs)
+    report = ["--json", str(DOCS / "project" / "rules-benchmark.json")]
+    session.run("python", "benchmarks/rules.py", *report, *session.posargs)
 
 
 @nox.session(name="bench-docs", default=False)

@@ -90,7 +90,8 @@ def ran(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def summary(*arguments: str) -> list[str]:
     """Return the lines of the section that the plugin adds."""
-    _, _, section = ran(*arguments).stdout.partition(" vmapguide =")
+    printed: str = ran(*arguments).stdout
+    _, _, section = printed.partition(" vmapguide =")
     lines = section.splitlines()[1:]
     end = next(i for i, line in enumerate(lines) if re.match(r"=|\d+ (passed|failed)", line))
     return lines[:end]

@@ -435,6 +435,24 @@ def test_an_argument_that_something_else_reads_as_it_is() -> None:
     assert codes(vmapguide.explain(f, in_axes=(None, 0, 0))(*types)) == set()
 
 
+def test_a_loop_that_computes_much_for_each_number() -> None:
+    """The order of its data is no matter: draws, and a product with a large matrix."""
+
+    def walk(key: jax.Array) -> Any:
+        keys = jax.random.split(key, 20)
+        start = jnp.zeros(())
+        return lax.scan(lambda x, key: (x + jax.random.normal(key), x), start, keys)[1]
+
+    def wide(w: jax.Array, xs: jax.Array) -> Any:
+        return lax.scan(lambda h, x: (jnp.tanh(w @ h + x), h), xs[0], xs)[1]
+
+    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 8192))
+    assert codes(vmapguide.explain(walk)(keys)) == set()
+    explain = vmapguide.explain(wide, in_axes=(None, 0))
+    assert codes(explain(of(64, 64), of(32, 50, 64))) == {"VG204"}
+    assert codes(explain(of(2048, 2048), of(32, 50, 2048))) == set()
+
+
 def test_an_argument_that_is_returned_in_another_order() -> None:
     """No operation needs it so, but the call says it."""
     assert codes(vmapguide.explain(lambda x: x, in_axes=1)(of(64, 2048))) == set()

@@ -16,7 +16,12 @@ from vmapguide._jaxpr.compat import opened, type_text
 from vmapguide._rules.copies import Use, uses_of_copies
 from vmapguide._rules.intermediates import large_intermediates
 from vmapguide._rules.subject import Subject, code, in_bytes, listed, size
-from vmapguide._rules.transposes import moved_arguments, moved_results, there_and_back
+from vmapguide._rules.transposes import (
+    is_dear_beside,
+    moved_arguments,
+    moved_results,
+    there_and_back,
+)
 from vmapguide._rules.widening import widened
 from vmapguide._trace.steps import Step
 
@@ -210,6 +215,8 @@ def _transposes(subject: Subject) -> Iterator[Finding]:
         names = [f"`{subject.arguments[number].name}`" for number in given]
         names += [subject.results_named(taken)] if taken else []
         (first, is_given), *_ = group
+        if is_dear_beside(subject, first.step, sum(moved.size for moved, _ in group)):
+            continue
         yield subject.found(
             TRANSPOSED,
             first.step,
