@@ -8,12 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 import pytest
 
-from vmapguide._cli.inputs import UsageError, argument
-from vmapguide._cli.main import main
+import vmapguide
+from vmapguide._cli.main import COMMANDS, main
 
 
 MODEL = """
@@ -39,6 +37,26 @@ def sample(key):
 
 def branch(x):
     return x if x > 0 else -x
+
+
+def by_hand(w, X):
+    return jnp.tanh(X @ w.T).sum(1)
+
+
+def doubled(w, X):
+    return 2 * by_hand(w, X)
+
+
+def halved(x):
+    return jax.lax.while_loop(lambda x: x > 1, lambda x: x / 2, x)
+
+
+def centred(x):
+    return x - jax.lax.pmean(x, "i")
+
+
+def same(x):
+    return x
 
 
 class Model:
@@ -159,6 +177,177 @@ class TestOutput:
         assert 'class="vg-more">' not in page
 
 
+class TestCommands:
+    """The other commands, which take the same arguments."""
+
+    def test_check(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """It compares with the loop, and ends with 1 where they differ."""
+        assert main(["check", *NEURON[1:]]) == 0
+        assert "= equals the loop   yes: every value is equal" in capsys.readouterr().out
+        assert main(["check", "model.py:centred", "f32[4]", "--axis-name", "i"]) == 1
+        assert "≠ equals the loop   no: 4 of 4 values differ" in capsys.readouterr().out
+
+    def test_the_seed_of_check(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """The same seed has the same numbers, and another one others."""
+        found = []
+        for seed in ("1", "1", "2"):
+            call = ["check", "model.py:centred", "f32[4]", "--axis-name", "i", "--json"]
+            assert main([*call, "--seed", seed]) == 1
+            found.append(json.loads(capsys.readouterr().out)["leaves"])
+        assert found[0] == found[1]
+        assert found[0] != found[2]
+
+    def test_compare(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """It compares with a function by hand, and ends with 1 where numbers differ."""
+        assert main(["compare", "model.py:by_hand", *NEURON[1:]]) == 0
+        assert "by_hand · vmap(neuron)" in capsys.readouterr().out
+        assert main(["compare", "model.py:doubled", *NEURON[1:]]) == 1
+        assert "≠ same numbers" in capsys.readouterr().out
+        assert main(["compare", "model.py:absent", *NEURON[1:]]) == 2
+        assert "model.py has no function 'absent'" in capsys.readouterr().err
+
+    def test_cost(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """It counts, line by line."""
+        assert main(["cost", *NEURON[1:]]) == 0
+        assert "return jnp.tanh(w @ x).sum()" in capsys.readouterr().out
+        assert main(["cost", *NEURON[1:], "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["schema"] == "vmapguide.cost/1"
+
+    def test_listing(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """It prints a jaxpr; with `--in-axes`, that of `jax.vmap`."""
+        assert main(["listing", "model.py:neuron", "f32[2,5]", "f32[5]"]) == 0
+        assert "x:f32[5]" in capsys.readouterr().out
+        assert main(["listing", *NEURON[1:]]) == 0
+        assert "x:f32[3,5]" in capsys.readouterr().out
+        assert main(["listing", "model.py:neuron", "f32[2,5]", "f32[5]", "--out-axes", "1"]) == 2
+        assert "are for jax.vmap: give --in-axes, too" in capsys.readouterr().err
+
+    def test_diagram(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+        """It draws, as text and in a file."""
+        assert main(["diagram", *NEURON[1:]]) == 0
+        assert "one example" in capsys.readouterr().out
+        assert main(["diagram", *NEURON[1:], "--svg", "out.svg"]) == 0
+        assert capsys.readouterr().out == "wrote out.svg\n"
+        assert (tmp_path / "out.svg").read_text("utf-8").startswith("<svg")
+
+    @pytest.mark.parametrize("command", ["check", "compare", "cost", "listing", "diagram"])
+    def test_pages(self, command: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+        """Each writes a page, whose title is the first line of the text."""
+        manual = ["model.py:by_hand"] * (command == "compare")
+        assert main([command, *manual, *NEURON[1:], "--html", "out.html"]) == 0
+        assert capsys.readouterr().out == "wrote out.html\n"
+        page = (tmp_path / "out.html").read_text("utf-8")
+        assert re.search("<title>[^<]+", page)
+        assert not re.search(r'\b(?:src|href)="', page)
+
+    @pytest.mark.parametrize("command", ["check", "compare", "cost", "listing", "diagram"])
+    def test_a_function_that_raises(self, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """The exit status is 1, and the line is named, without a traceback."""
+        manual = ["model.py:branch"] * (command == "compare")
+        call = [command, *manual, "model.py:branch", "f32[3]", "--in-axes", "0"]
+        assert main(call) == 1
+        errors = capsys.readouterr().err
+        error = "ValueError" if manual else "TracerBoolConversionError"
+        assert f"model.py:23: {error}" in errors
+        assert "Traceback" not in errors
+
+    def test_an_interrupt(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Ctrl-C ends a command, and nothing is printed of what it was at."""
+
+        def interrupted(_: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("vmapguide._cli.explain.run", interrupted)
+        assert main(NEURON) == 130
+
+    @pytest.mark.parametrize(
+        ("call", "message"),
+        [
+            ([], "the following arguments are required: command"),
+            (["nonsense"], "invalid choice: 'nonsense' (choose from"),
+            (["explain"], "the following arguments are required: function"),
+            ([*NEURON, "--no-such-option"], "unrecognized arguments: --no-such-option"),
+            ([*NEURON, "--view", "all"], "invalid choice: 'all'"),
+            ([*NEURON, "--json", "--html", "x.html"], "not allowed with argument"),
+            ([*NEURON, "--sarif"], "--sarif: expected one argument"),
+            (["check", *NEURON[1:], "--seed", "x"], "--seed: invalid int value: 'x'"),
+            (["run", "-m"], "required: program"),
+        ],
+    )
+    def test_wrong_options(
+        self, call: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The status is 2, and what is wrong is said."""
+        with pytest.raises(SystemExit) as ended:
+            main(call)
+        assert ended.value.code == 2
+        assert message in capsys.readouterr().err
+
+    def test_help_and_version(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Each command is listed with what it does, and has options of its own."""
+        for call in (["--version"], ["--help"], *([command, "--help"] for command in COMMANDS)):
+            with pytest.raises(SystemExit) as ended:
+                main(call)
+            assert ended.value.code == 0
+            printed = capsys.readouterr().out
+            if call == ["--version"]:
+                assert printed == f"vmapguide {vmapguide.__version__}\n"
+            elif call == ["--help"]:
+                named = re.findall(r"^  (\w+) +\w+ ", printed, re.MULTILINE)
+                assert named[: len(COMMANDS)] == [*COMMANDS]
+            else:
+                assert printed.startswith(f"usage: vmapguide {call[0]} ")
+
+
+class TestFindings:
+    """What `explain` says of findings to other tools."""
+
+    HALVED = ("explain", "model.py:halved", "f32[3]")
+
+    def test_views(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """`--view` and `--cost` choose what is shown of the program."""
+        assert main([*self.HALVED, "--view", "source"]) == 0
+        source = capsys.readouterr().out
+        assert "halved · model.py" in source
+        assert main([*self.HALVED, "--view", "equations"]) == 0
+        equations = capsys.readouterr().out
+        assert "the whole batch" in equations
+        assert "halved · model.py" not in equations
+        assert "100%" not in source + equations
+        assert main([*self.HALVED, "--cost"]) == 0
+        assert "100%" in capsys.readouterr().out
+
+    def test_annotations(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """`--format github` prints a command for each finding, and nothing where there is none."""
+        assert main([*self.HALVED, "--format", "github"]) == 0
+        (line,) = capsys.readouterr().out.splitlines()
+        assert line.startswith("::warning title=VG102 slowest example,file=model.py,line=")
+        assert main([*NEURON, "--format", "github"]) == 0
+        assert capsys.readouterr().out == ""
+
+    def test_sarif(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+        """`--sarif` writes a file."""
+        assert main([*self.HALVED, "--sarif", "out.sarif"]) == 0
+        assert capsys.readouterr().out == "wrote out.sarif\n"
+        (run,) = json.loads((tmp_path / "out.sarif").read_text())["runs"]
+        assert [result["ruleId"] for result in run["results"]] == ["VG102"]
+
+    @pytest.mark.parametrize(
+        ("codes", "status"),
+        [("VG102", 1), ("VG1", 1), ("VG2,VG102", 1), ("VG2, VG3", 0), ("", 0)],
+    )
+    def test_a_status(self, codes: str, status: int, capsys: pytest.CaptureFixture[str]) -> None:
+        """`--fail-on` makes 1 of the status, and what is found is told all the same."""
+        assert main([*self.HALVED, "--fail-on", codes]) == status
+        assert "VG102" in capsys.readouterr().out
+
+    def test_an_unknown_code(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """It is a wrong call, before anything is explained."""
+        assert main(["explain", "model.py:branch", "f32[3]", "--fail-on", "E501"]) == 2
+        errors = capsys.readouterr().err
+        assert errors.startswith("vmapguide: error: --fail-on names 'E501', and there is no such")
+
+
 class TestMistakes:
     """What a wrong call says: one message, no traceback, nothing half-written."""
 
@@ -266,31 +455,18 @@ class TestMistakes:
         os.close(writer)
         assert (result.returncode, result.stderr) == (0, "")
 
-
-class TestArgument:
-    """How types are written."""
-
-    def test_types(self) -> None:
-        """The short names are those of listings; the long ones are NumPy's."""
-        for text, dtype in {
-            "f32[3,5]": jnp.float32,
-            "bf16[3,5]": jnp.bfloat16,
-            "i8[3,5]": jnp.int8,
-            "u32[3,5]": jnp.uint32,
-            "c64[3,5]": jnp.complex64,
-            "bool[3,5]": jnp.bool_,
-            "float16[3,5]": jnp.float16,
-            "float8_e4m3fn[3,5]": jnp.float8_e4m3fn,
-        }.items():
-            assert argument(text) == jax.ShapeDtypeStruct((3, 5), dtype)
-
-    def test_scalars_and_containers(self) -> None:
-        """A scalar has empty brackets; containers hold types and values."""
-        scalar = jax.ShapeDtypeStruct((), jnp.int32)
-        assert argument("i32[]") == scalar
-        assert argument("[i32[], (1, -2.5), None]") == [scalar, (1, -2.5), None]
-
-    def test_nothing_is_evaluated(self) -> None:
-        """An argument is data: it cannot call anything."""
-        with pytest.raises(UsageError, match="neither a type nor a value"):
-            argument("__import__('os').system('true')")
+    @pytest.mark.parametrize("closed", [True, False])
+    def test_poor_terminals(self, closed: bool) -> None:
+        """Where there is no output, or one with few letters, what can be printed is."""
+        command = [sys.executable, "-m", "vmapguide", *NEURON]
+        if closed:
+            command = ["sh", "-c", 'exec "$@" >&-', "sh", *command]
+        result = subprocess.run(
+            command,
+            check=False,
+            env={**os.environ, "PYTHONIOENCODING": "ascii"},
+            capture_output=True,
+            text=True,
+        )
+        assert (result.returncode, result.stderr) == (0, "")
+        assert ("f32[B,5] \\u2192 f32[B]" in result.stdout) != closed

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -170,3 +171,57 @@ class TestFunctions:
         assert compat.closure(f) == {}
         later = 1
         assert compat.closure(f) == {"later": 1}
+
+
+class TestTransformations:
+    """What calls `jax.vmap` for the user, and whether operations are carried out."""
+
+    def test_is_staged(self) -> None:
+        """It says where operations are recorded, and leaves nothing behind there."""
+        found = []
+
+        def f(x: jax.Array) -> jax.Array:
+            found.append(compat.is_staged())
+            return (x * 2).sum()
+
+        for transformed in (f, jax.grad(f), jax.vmap(f), jax.jacfwd(f)):
+            transformed(X)
+        assert not any(found)
+        found.clear()
+        jaxpr = jax.make_jaxpr(f)(X)
+        assert [eqn.primitive.name for eqn in jaxpr.eqns] == ["mul", "reduce_sum"]
+        for compiled in (jax.jit(f), jax.jit(jax.grad(f)), jax.vmap(jax.jit(f))):
+            compiled(X)
+        lax.scan(lambda c, x: (c + f(x), None), 0.0, X)
+        assert len(found) == 4
+        assert all(found)
+
+    @pytest.mark.parametrize(
+        ("maker", "call"),
+        [
+            ("apply_along_axis", lambda f: jnp.apply_along_axis(f, 0, X[None])),
+            ("fromfunction", lambda f: jnp.fromfunction(f, (3,))),
+            ("jacfwd", lambda f: jax.jacfwd(f)(X)),
+            ("jacrev", lambda f: jax.jacrev(f)(X)),
+            ("map", lambda f: lax.map(f, X, batch_size=3)),
+            ("vectorize", lambda f: jnp.vectorize(f)(X)),
+        ],
+    )
+    def test_makers(
+        self, maker: str, call: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A function of JAX that calls `jax.vmap` is known, and what it calls it for."""
+        found: list[Any] = []
+        original = jax.vmap
+
+        def vmap(*args: Any, **kwargs: Any) -> Any:
+            frame = sys._getframe(1)  # noqa: SLF001
+            found.append((compat.maker(frame), compat.function_of_maker(frame)))
+            return original(*args, **kwargs)
+
+        for module in [*sys.modules.values()]:
+            if getattr(module, "vmap", None) is original:
+                monkeypatch.setattr(module, "vmap", vmap)
+        call(double)
+        assert found == [(maker, double)]
+        assert compat.maker(sys._getframe()) == ""  # noqa: SLF001

@@ -68,5 +68,5 @@ def run(given: argparse.Namespace) -> int:
 def _text(explanation: Explanation, shown: dict[str, Any]) -> str:
     """Return the text, on a terminal with colours."""
     text = explanation.as_text(**shown)
-    plain = os.environ.get("NO_COLOR") or not sys.stdout.isatty()
+    plain = os.environ.get("NO_COLOR") or sys.stdout is None or not sys.stdout.isatty()
     return text if plain else coloured(text)

@@ -74,7 +74,8 @@ def checked_codes(text: str) -> tuple[str, ...]:
     try:
         return beginnings("vmapguide", "--fail-on", split(text))
     except ValueError as error:
-        raise UsageError(str(error)) from None
+        # Who calls is said in front of each error.
+        raise UsageError(str(error).removeprefix("vmapguide: ")) from None
 
 
 def status(found: Iterable[Finding], codes: tuple[str, ...]) -> int:

@@ -172,11 +172,13 @@ def _filled(leaf: Any, key: jax.Array) -> Any:
     if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         number = math.prod(leaf.shape)
         return jax.random.split(key, max(number, 1))[:number].reshape(leaf.shape)
-    if jnp.issubdtype(leaf.dtype, jnp.inexact):
-        return jax.random.normal(key, leaf.shape, leaf.dtype)
-    if leaf.dtype == bool:
+    # Where JAX has no numbers of 64 bits, a type of 64 stands for one of 32, as for `explain`.
+    dtype = jax.dtypes.canonicalize_dtype(leaf.dtype)
+    if jnp.issubdtype(dtype, jnp.inexact):
+        return jax.random.normal(key, leaf.shape, dtype)
+    if jnp.issubdtype(dtype, jnp.bool_):
         return jax.random.bernoulli(key, shape=leaf.shape)
-    return jax.random.randint(key, leaf.shape, 0, 3).astype(leaf.dtype)
+    return jax.random.randint(key, leaf.shape, 0, 3).astype(dtype)
 
 
 def axes(option: str, text: str) -> Any:

@@ -23,6 +23,11 @@ def run(given: argparse.Namespace) -> None:
     """Do what the options say."""
     f = inputs.load(given.function)
     args, kwargs = inputs.arguments(given.arguments)
+    others = given.out_axes, given.axis_name, given.axis_size
+    if given.in_axes is None and others != ("0", None, None):
+        raise inputs.UsageError(
+            "--out-axes, --axis-name and --axis-size are for jax.vmap: give --in-axes, too"
+        )
     if given.in_axes is not None:
         f = Vmap(**options.vmap_arguments(given))(f)
     with options.told():

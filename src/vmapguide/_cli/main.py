@@ -56,11 +56,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         the call was wrong; of `run` what the program returns.
     """
     command, options = _parsed([*(sys.argv[1:] if argv is None else argv)])
+    # The streams are those of a program that is run: they stay as it finds and leaves them.
+    is_ours = command != "run" and sys.stdout is not None
     try:
+        if is_ours and hasattr(sys.stdout, "reconfigure"):
+            # A terminal need not have all letters.
+            sys.stdout.reconfigure(errors="backslashreplace")
         status = COMMANDS[command].run(options)
-        # What is printed may wait in a buffer. A reader that has gone is to be noticed here, but
-        # not for a program that has run: Python notices it for that one, and says so.
-        if command != "run":
+        # What is printed may wait in a buffer. A reader that has gone is to be noticed here.
+        if is_ours:
             sys.stdout.flush()
     except KeyboardInterrupt:
         return 130

@@ -67,8 +67,8 @@ def call_site() -> tuple[CallSite, Callable[..., Any] | None] | None:
         vmapguide calls it for itself, or a library does so in the batching rule of a primitive,
         which is part of a `jax.vmap` that was seen before.
     """
-    frames = [*_frames()]
-    if not frames:
+    frames = [frame for frame in _frames() if whose(_file(frame)) not in ("ours", "python")]
+    if not frames or calls_for_itself():
         return None
     first = frames[0]
     own = next((frame for frame in frames if whose(_file(frame)) == "user"), first)
@@ -86,21 +86,18 @@ def call_site() -> tuple[CallSite, Callable[..., Any] | None] | None:
     return CallSite(_place(own), via, maker, instructions, _source(own)), function
 
 
-def _frames() -> Iterator[FrameType]:
-    """Yield the frames that are not vmapguide's, the innermost first.
+def calls_for_itself() -> bool:
+    """Say whether what is called here is called for vmapguide, as for an explanation."""
+    files = map(_file, _frames())
+    return any(whose(file) == "ours" and not file.startswith(_WAYS_IN) for file in files)
 
-    There are none if vmapguide calls `jax.vmap` for itself.
-    """
-    found: list[FrameType] = []
+
+def _frames() -> Iterator[FrameType]:
+    """Yield the frames that led here, the innermost first."""
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - there is no other way to it.
     while frame is not None:
-        owner = whose(_file(frame))
-        if owner == "ours" and not _file(frame).startswith(_WAYS_IN):
-            return
-        if owner not in ("ours", "python"):
-            found.append(frame)
+        yield frame
         frame = frame.f_back
-    yield from found
 
 
 def _file(frame: FrameType) -> str:

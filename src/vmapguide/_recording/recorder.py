@@ -25,7 +25,7 @@ from vmapguide._explanation import Explanation
 from vmapguide._jaxpr.abstract import abstract
 from vmapguide._jaxpr.compat import is_staged
 from vmapguide._jaxpr.walk import without_addresses
-from vmapguide._recording.call_sites import CallSite, Place, call_site
+from vmapguide._recording.call_sites import CallSite, Place, call_site, calls_for_itself
 from vmapguide._recording.unnoticed import unnoticed
 from vmapguide._show.explanation import ExplanationView
 from vmapguide._trace.user_names import transformed_name, unwrapped
@@ -174,7 +174,8 @@ class Recorder:
             finally:
                 self._thread.depth -= 1
             with self._paused(), contextlib.suppress(Exception):
-                self._note(made, args, kwargs)
+                if not calls_for_itself():
+                    self._note(made, args, kwargs)
             return result
 
         return mapped_call
@@ -236,7 +237,8 @@ class _Made:
         self.is_called = False
         written = tuple((name, _text(value)) for name, value in sorted(options.items()))
         code = getattr(unwrapped(whose), "__code__", None)
-        where = (code.co_filename, code.co_firstlineno, code.co_name) if code else type(whose)
+        # A line may have several functions: equal code is the same one.
+        where = (code.co_filename, code) if code else type(whose)
         self.key = site, written, where, self.name
 
     def is_unseen(self) -> bool:

@@ -158,9 +158,11 @@ def _written(place: Place) -> str:
 
 def _label(file: str) -> str:
     """Return how to name a file: the user's from where the program runs, if it is below."""
-    name = shown_paths([file])[file] or "<cell>"
-    if is_library(file) or name == "<cell>" or not Path(file).is_absolute():
-        return name
+    shown = shown_paths([file])[file]
+    if not shown:
+        return "<cell>"
+    if is_library(file) or not Path(file).is_absolute():
+        return shown
     path = Path(file)
     here = Path.cwd()
     return path.relative_to(here).as_posix() if path.is_relative_to(here) else file

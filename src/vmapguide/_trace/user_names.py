@@ -196,8 +196,10 @@ def transformed_name(f: Callable[..., Any], *, jit: bool = True) -> str:
     if isinstance(f, functools.partial):
         return transformed_name(f.func, jit=jit)
     name, inner = _transformation(f)
-    if name is None or (name in _OF_LIBRARIES and is_library(_file(f))):
+    if name is None:
         return function_name(f)
+    if name in _OF_LIBRARIES and is_library(_file(f)):
+        return transformed_name(inner, jit=jit)
     if name == "jacfwd" and _transformation(inner)[0] == "jacrev":
         name, inner = "hessian", _transformation(inner)[1]
     inside = transformed_name(inner, jit=jit)
