@@ -47,6 +47,13 @@ def missing(page: Tag, address: str, text: str) -> list[str]:
     ]
 
 
+# What a view shows only where a reader opens it, and headings. A line of the source opens to its
+# equations, and the row of a report to an explanation.
+FOLDED = (
+    ".vg-long, .vg-more, .vg-rest, .vg-inner, thead, svg, "
+    ".vg-annotated details > :not(summary), .vg-recording > details > :not(summary)"
+)
+
 # No column is so narrow that a word of so many letters is broken.
 SHORT = 10
 
@@ -71,7 +78,7 @@ def words(views: list[Tag]) -> Iterator[str]:
     A view as text breaks lines elsewhere, so whole lines cannot be compared.
     """
     for view in views:
-        for folded in view.select(".vg-long, .vg-more, .vg-rest, .vg-inner, thead, svg"):
+        for folded in view.select(FOLDED):
             folded.extract()
         yield from re.findall(r"\w+", view.get_text(" "))
 
