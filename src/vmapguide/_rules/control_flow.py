@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax.extend.core as jec
@@ -14,7 +15,7 @@ from vmapguide._jaxpr.compat import opened
 from vmapguide._jaxpr.updates import Updates
 from vmapguide._jaxpr.walk import nested
 from vmapguide._jaxpr.while_loops import READ_OR_WRITE, alike, is_sure_to_end
-from vmapguide._measure.run_counts import BranchWork, branch_work
+from vmapguide._measure.run_counts import BranchWork, branch_work, count
 from vmapguide._rules.subject import Subject, in_bytes, inner_jaxpr, rank, size
 from vmapguide._trace.steps import Step
 
@@ -139,6 +140,9 @@ _IN_LIBRARY = {
     ),
 }
 
+# What is less than one such part of the work is not worth a line.
+_SMALL_PART = 8
+
 _LOOPS = primitives.with_role("loop")
 _CALLS = primitives.with_role("print", "callback")
 
@@ -151,6 +155,7 @@ def find(subject: Subject) -> Iterator[Finding]:
         return
     around = _around(subject)
     guards = {id(guard) for guard in _guards(waiting, around)}
+    wholes = _wholes(subject, branching)
     insides = _Insides()
     for step, work in zip(branching, branch_work(s.equation for s in branching), strict=True):
         copies = [*_copies_in_trips(subject, step, around[id(step.equation)].loop)]
@@ -159,7 +164,8 @@ def find(subject: Subject) -> Iterator[Finding]:
             yield _found(subject, GUARDED_LOOP, step)
         else:
             names = insides.of(step.equation)
-            yield from _all_branches(subject, step, work, names, is_said=bool(copies))
+            whole = wholes.get(id(step.equation), 0.0)
+            yield from _all_branches(subject, step, work, names, whole, is_said=bool(copies))
     for step in waiting:
         if subject.has_several and (_each_decides(step) or subject.is_of_library(step)):
             yield from _slowest_example(subject, step, around[id(step.equation)].loop)
@@ -235,8 +241,36 @@ class _Insides:
         return self._known[id(jaxpr)]
 
 
+def _wholes(subject: Subject, branching: Sequence[Step]) -> Mapping[int, float]:
+    """Return what all that runs beside a `cond` takes for each of its runs, by its `id`.
+
+    Inside of a loop of unknown length that is what the loop takes in a trip.
+    """
+    if not branching:
+        return {}
+    entries = count(subject.per_example).entries
+    totals: Counter[tuple[str, ...]] = Counter()
+    for entry in entries:
+        if entry.amount is not None:
+            for depth in range(len(entry.loops) + 1):
+                totals[entry.loops[:depth]] += entry.amount.flops + entry.amount.transcendentals
+    wanted = {id(step.equation) for step in branching}
+    found: dict[int, float] = {}
+    for entry in entries:
+        if id(entry.eqn) in wanted:
+            whole = totals[entry.loops] / entry.times
+            found[id(entry.eqn)] = min(whole, found.get(id(entry.eqn), whole))
+    return found
+
+
 def _all_branches(
-    subject: Subject, step: Step, work: BranchWork, names: frozenset[str], *, is_said: bool
+    subject: Subject,
+    step: Step,
+    work: BranchWork,
+    names: frozenset[str],
+    whole: float,
+    *,
+    is_said: bool,
 ) -> Iterator[Finding]:
     """Yield whether a `cond` computes more in vain than it is to pick one of the results.
 
@@ -245,10 +279,14 @@ def _all_branches(
         step: the `cond`.
         work: what its branches cost.
         names: the primitives in them.
+        whole: what all that runs takes, see `_wholes`; 0 if it is not known.
         is_said: whether another rule says already what matters of it.
     """
     all_, cheapest, dearest = (w.flops + w.transcendentals for w in work)
     has_loop, has_call = "while" in names, not names.isdisjoint(_CALLS)
+    # To take the cheapest branch alone could spare no more than a small part.
+    if not has_loop and not has_call and _SMALL_PART * (all_ - cheapest) < whole:
+        return
     is_much = all_ >= subject.limits.factor * max(cheapest, 1)
     in_vain = subject.size * (work.all.bytes - work.cheapest.bytes)
     is_severe = has_loop or has_call or (is_much and in_vain >= subject.limits.bytes)
