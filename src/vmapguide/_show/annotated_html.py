@@ -20,7 +20,6 @@ from vmapguide._show.annotated import (
 )
 from vmapguide._show.explanation import ExplanationView, Row
 from vmapguide._show.explanation_html import (
-    code_of,
     findings_html,
     groups_html,
     header_html,
@@ -94,7 +93,7 @@ class _Printer:
         note = [tag("span", beside.said, class_=_kind_class(beside.kind))] * bool(beside.kind)
         beside_it = (
             tag("span", of_tokens(beside.type), class_="vg-makes"),
-            tag("span", *note, *map(code_of, beside.codes), class_="vg-notes"),
+            tag("span", *note, *map(_code, beside.codes), class_="vg-notes"),
             *self.share(beside),
         )
         cells = (
@@ -123,6 +122,11 @@ class _Printer:
         """Return the equations of a line: your code, one example, the whole batch."""
         groups = explanation.groups_of(self.view, rows, fold=self.fold)
         return groups_html(groups, label="What vmap made of the line", fold=self.fold)
+
+
+def _code(code: str) -> Markup:
+    """Return the code of a finding in a line that opens: on no site may a link stand in it."""
+    return tag("span", code, class_="vg-finding-code")
 
 
 def _kind_class(kind: str) -> str:
