@@ -192,7 +192,7 @@ class TestTransformations:
         assert [eqn.primitive.name for eqn in jaxpr.eqns] == ["mul", "reduce_sum"]
         for compiled in (jax.jit(f), jax.jit(jax.grad(f)), jax.vmap(jax.jit(f))):
             compiled(X)
-        lax.scan(lambda c, x: (c + f(x), None), 0.0, X)
+        lax.map(f, X)
         assert len(found) == 4
         assert all(found)
 
