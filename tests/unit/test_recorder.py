@@ -174,50 +174,49 @@ class TestUnnoticed:
         """Nothing is printed, logged or warned of, and no random number is drawn."""
         random.seed(0)
         np.random.seed(0)  # noqa: NPY002
-        expected = random.random(), np.random.normal()  # noqa: NPY002
+        expected = random.random(), np.random.normal()  # noqa: S311, NPY002
         random.seed(0)
         np.random.seed(0)  # noqa: NPY002
         logged = io.StringIO()
-        logger = logging.Logger("mine")
+        logger = logging.getLogger("vmapguide.mine")
         logger.addHandler(logging.StreamHandler(logged))
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             with unnoticed():
-                print("printed")
-                print("printed", file=sys.stderr)
+                print("printed")  # noqa: T201
+                print("printed", file=sys.stderr)  # noqa: T201
                 sys.stdout.writelines(["printed"])
                 logger.warning("logged")
                 warnings.warn("warned", stacklevel=1)
                 breakpoint()  # noqa: T100
-                random.random(), np.random.normal()  # noqa: NPY002
+                random.random(), np.random.normal()  # noqa: S311, NPY002
             warnings.warn("afterwards", stacklevel=1)
-        print("afterwards")
+        print("afterwards")  # noqa: T201
         logger.warning("afterwards")
         assert capsys.readouterr() == ("afterwards\n", "")
         assert logged.getvalue() == "afterwards\n"
         assert [str(warning.message) for warning in caught] == ["afterwards"]
-        assert (random.random(), np.random.normal()) == expected  # noqa: NPY002
+        assert (random.random(), np.random.normal()) == expected  # noqa: S311, NPY002
 
     def test_other_threads(self, capsys: pytest.CaptureFixture[str]) -> None:
         """They go on as ever, also when one of two is still silent."""
         streams = sys.stdout, sys.stderr
 
         def talk() -> None:
-            print("printed")
-            sys.stdout.flush()
+            print("printed", flush=True)  # noqa: T201
             with pytest.warns(UserWarning, match="warned"):
                 warnings.warn("warned", stacklevel=1)
 
         def keep_silent() -> None:
             with unnoticed():
-                print("silent")
+                sys.stdout.write("silent")
 
         with unnoticed():
             for target in (keep_silent, talk):
                 thread = threading.Thread(target=target)
                 thread.start()
                 thread.join()
-            print("silent")
+            sys.stdout.write("silent")
         assert (sys.stdout, sys.stderr) == streams
         assert capsys.readouterr().out == "printed\n"
 
