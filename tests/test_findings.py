@@ -17,7 +17,7 @@ KEY = random.key(0)
 
 def several(x: Any) -> Any:
     """Raise a note and two warnings."""
-    x = lax.cond(x[0] > 0, lambda x: jnp.ones((3, 64)) @ jnp.outer(jnp.ones(64), x) @ x, jnp.cos, x)
+    x = lax.cond(x[0] > 0, jnp.sin, jnp.cos, x)
     x = lax.while_loop(lambda x: x.sum() < 9, lambda x: x + 1, x)
     return x + random.normal(KEY, x.shape)
 

@@ -206,26 +206,6 @@ class TestAllBranches:
         assert finding.source is not None
         assert finding.source.expression.startswith("lax.cond(x > 0")
 
-    def test_a_small_part_of_a_program_is_passed_over(self) -> None:
-        """To take the cheapest branch alone would spare less than an eighth of the work.
-
-        In a loop of unknown length, what counts is the work of a trip.
-        """
-
-        def picks(x: Any) -> Any:
-            return lax.cond(x[0] > 0, lambda x: jnp.sin(x) * x, lambda x: x, x)
-
-        def beside_much(x: Any) -> Any:
-            return picks(jnp.tanh(jnp.ones((4, 64)) @ (jnp.ones((64, 4)) @ x)))
-
-        def in_a_loop(x: Any) -> Any:
-            x = jnp.tanh(jnp.ones((4, 64)) @ (jnp.ones((64, 4)) @ x))
-            return lax.while_loop(lambda x: x[0] < 9, lambda x: picks(x) + 1, x)
-
-        assert codes(vmapguide.explain(picks)(VECTORS)) == ["VG101"]
-        assert codes(vmapguide.explain(beside_much)(VECTORS)) == []
-        assert {*codes(vmapguide.explain(in_a_loop)(VECTORS))} == {"VG101", "VG102"}
-
     def test_a_library_speaks_of_its_own_only_if_it_costs_much(self) -> None:
         """What its user cannot change is said where it matters, in words of its own."""
 

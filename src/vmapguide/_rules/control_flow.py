@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax.extend.core as jec
@@ -16,7 +15,7 @@ from vmapguide._jaxpr.source_files import shown_paths
 from vmapguide._jaxpr.updates import Updates
 from vmapguide._jaxpr.walk import nested
 from vmapguide._jaxpr.while_loops import READ_OR_WRITE, alike, is_sure_to_end
-from vmapguide._measure.run_counts import BranchWork, branch_work, count
+from vmapguide._measure.run_counts import BranchWork, branch_work
 from vmapguide._rules.subject import Subject, in_bytes, inner_jaxpr, rank, size
 from vmapguide._trace.steps import Step
 
@@ -141,9 +140,6 @@ _IN_LIBRARY = {
     ),
 }
 
-# What is less than one such part of the work is not worth a line.
-_SMALL_PART = 8
-
 _LOOPS = primitives.with_role("loop")
 _CALLS = primitives.with_role("print", "callback")
 
@@ -156,7 +152,6 @@ def find(subject: Subject) -> Iterator[Finding]:
         return
     around = _around(subject)
     guards = {id(guard) for guard in _guards(waiting, around)}
-    wholes = _wholes(subject, branching)
     insides = _Insides()
     for step, work in zip(branching, branch_work(s.equation for s in branching), strict=True):
         here = around[id(step.equation)]
@@ -165,8 +160,7 @@ def find(subject: Subject) -> Iterator[Finding]:
         if id(step) in guards:
             yield _found(subject, GUARDED_LOOP, step)
             continue
-        names, whole = insides.of(step.equation), wholes.get(id(step.equation), 0.0)
-        found = _all_branches(subject, step, work, here, names, whole=whole)
+        found = _all_branches(subject, step, work, here, insides.of(step.equation))
         # Where it copies arrays, little else matters.
         if found and (found.severity == "warning" or not copies):
             yield found
@@ -245,36 +239,12 @@ class _Insides:
         return self._known[id(jaxpr)]
 
 
-def _wholes(subject: Subject, branching: Sequence[Step]) -> Mapping[int, float]:
-    """Return what all that runs beside a `cond` takes for each of its runs, by its `id`.
-
-    Inside of a loop of unknown length that is what the loop takes in a trip.
-    """
-    if not branching:
-        return {}
-    entries = count(subject.per_example).entries
-    totals: Counter[tuple[str, ...]] = Counter()
-    for entry in entries:
-        if entry.amount is not None:
-            for depth in range(len(entry.loops) + 1):
-                totals[entry.loops[:depth]] += entry.amount.flops + entry.amount.transcendentals
-    wanted = {id(step.equation) for step in branching}
-    found: dict[int, float] = {}
-    for entry in entries:
-        if id(entry.eqn) in wanted:
-            whole = totals[entry.loops] / entry.times
-            found[id(entry.eqn)] = min(whole, found.get(id(entry.eqn), whole))
-    return found
-
-
 def _all_branches(
     subject: Subject,
     step: Step,
     work: BranchWork,
     around: _Around,
     names: frozenset[str],
-    *,
-    whole: float,
 ) -> Finding | None:
     """Return that all branches of a `cond` run, if that is more than to pick one of the results.
 
@@ -284,13 +254,9 @@ def _all_branches(
         work: what its branches cost.
         around: what it lies in.
         names: the primitives in its branches.
-        whole: what all that runs takes, see `_wholes`; 0 if it is not known.
     """
     all_, cheapest, dearest = (w.flops + w.transcendentals for w in work)
     has_loop, has_call = "while" in names, not names.isdisjoint(_CALLS)
-    # To take the cheapest branch alone could spare no more than a small part.
-    if not has_loop and not has_call and _SMALL_PART * (all_ - cheapest) < whole:
-        return None
     is_work = all_ > sum(map(size, step.equation.outvars))
     is_much = is_work and all_ >= subject.limits.factor * max(cheapest, 1)
     in_vain = subject.size * _trips(around.loop) * (work.all.bytes - work.cheapest.bytes)
