@@ -1,4 +1,4 @@
-"""`vmapguide run` on programs that call `jax.vmap` by way of libraries, in processes of their own."""
+"""`vmapguide run` on programs that call `jax.vmap` through libraries, in other processes."""
 
 import json
 from pathlib import Path
