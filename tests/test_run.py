@@ -182,8 +182,8 @@ ENDINGS = {
 
         print("before", flush=True)
         child = os.fork()
-        print("child" if child == 0 else "parent", flush=True)
         if child == 0:
+            print("child", flush=True)
             sys.exit(7)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     """,
