@@ -15,7 +15,9 @@ from playwright.sync_api import Browser, expect
 def _checkout(tmp_path: Path) -> Path:
     """Return a checkout whose guide has two short pages."""
     checkout = tmp_path / "checkout"
-    not_pages = shutil.ignore_patterns("_build", "guide", "project", "reference", "index.md")
+    not_pages = shutil.ignore_patterns(
+        "_build", "findings", "guide", "project", "reference", "index.md"
+    )
     shutil.copytree(ROOT / "docs", checkout / "docs", ignore=not_pages)
     for name in ("noxfile.py", "pyproject.toml", "CHANGELOG.md", "CONTRIBUTING.md"):
         shutil.copy(ROOT / name, checkout)
