@@ -1,8 +1,10 @@
 """conf.py: every setting in it exists, and the host says where the site stands."""
 
 import ast
+import os
 import re
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from places import DOCS
@@ -12,11 +14,19 @@ from sphinx.application import Sphinx
 SOURCE = (DOCS / "conf.py").read_text("utf-8")
 
 
+def configured(out: Path) -> Sphinx:
+    """Return Sphinx, configured as for the guide, having built nothing.
+
+    What it sets for the kernels of a build is not set for the tests that come after.
+    """
+    with mock.patch.dict(os.environ):
+        return Sphinx(DOCS, DOCS, out, out / "doctrees", "html", status=None, warning=None)
+
+
 @pytest.fixture(scope="module", name="app")
 def _app(tmp_path_factory: pytest.TempPathFactory) -> Sphinx:
-    """Return Sphinx, configured as for the guide, having built nothing."""
-    out = tmp_path_factory.mktemp("conf") / "html"
-    return Sphinx(DOCS, DOCS, out, out / "doctrees", "html", status=None, warning=None)
+    """Return Sphinx, configured as for the guide."""
+    return configured(tmp_path_factory.mktemp("conf") / "html")
 
 
 def assigned() -> list[str]:
@@ -45,7 +55,7 @@ def test_no_repository_no_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """A build that knows no repository does not invent one."""
     for name in ("GITHUB_REPOSITORY", "READTHEDOCS_GIT_CLONE_URL"):
         monkeypatch.delenv(name, raising=False)
-    app = Sphinx(DOCS, DOCS, tmp_path, tmp_path, "html", status=None, warning=None)
+    app = configured(tmp_path)
     assert app.config.html_theme_options["source_repository"] == ""
 
 
@@ -56,7 +66,7 @@ def test_the_host_says_where_the_repository_is(
     monkeypatch.setenv("GITHUB_SERVER_URL", "https://code.example")
     monkeypatch.setenv("GITHUB_REPOSITORY", "some/where")
     monkeypatch.setenv("PAGES_URL", "https://pages.example")
-    app = Sphinx(DOCS, DOCS, tmp_path, tmp_path, "html", status=None, warning=None)
+    app = configured(tmp_path)
     options = app.config.html_theme_options
     assert options["source_repository"] == "https://code.example/some/where"
     assert app.config.html_baseurl == "https://pages.example/"
