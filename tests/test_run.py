@@ -247,32 +247,34 @@ class TestEndings:
         written(
             tmp_path,
             program="""
-                import time
+                import signal, time
                 import jax, jax.numpy as jnp
 
                 def wait():
                     time.sleep(100)
 
+                # What a shell runs in the background is told to ignore it.
+                signal.signal(signal.SIGINT, signal.default_int_handler)
                 jax.vmap(jnp.sin)(jnp.ones(3))
                 print("ready", flush=True)
                 wait()
             """,
         )
         command = [sys.executable, "-m", "vmapguide", "run", "program.py"]
-        program = subprocess.Popen(
+        with subprocess.Popen(
             command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        assert program.stdout is not None
-        assert program.stdout.readline() == "ready\n"
-        program.send_signal(signal.SIGINT)
-        _, errors = program.communicate(timeout=60)
+        ) as program:
+            assert program.stdout is not None
+            assert program.stdout.readline() == "ready\n"
+            program.send_signal(signal.SIGINT)
+            _, errors = program.communicate(timeout=60)
         trace, _, report = errors.partition("jax.vmap in ")
         assert re.findall(r'File ".*?([^/]*)", line (\d+)', trace) == [
-            ("program.py", "10"),
+            ("program.py", "12"),
             ("program.py", "6"),
         ]
         assert trace.endswith("\nKeyboardInterrupt\n")
-        assert "program.py:8" in report
+        assert "program.py:10" in report
         assert program.returncode == 130
 
     @pytest.mark.parametrize("text", ["print(1)", "print(1, flush=True)", "print(1); 1 / 0"])

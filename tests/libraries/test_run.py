@@ -1,6 +1,7 @@
 """`vmapguide run` on programs that call `jax.vmap` through libraries, in other processes."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -53,4 +54,26 @@ def test_a_library_calls_it(library: str, tmp_path: Path) -> None:
     (record, *_) = [r for r in records if r["batch_size"] == 16]
     assert Path(record["place"]["file"]) == tmp_path / "program.py"
     assert library.partition(".")[0] in Path(record["via"]["file"]).parts
+    assert {record["reason"] for record in records} == {""}
+
+
+# Written as the libraries' own documentation does it.
+EXAMPLES = sorted(Path(__file__).with_name("programs").glob("*.py"))
+
+
+@pytest.mark.parametrize("program", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_of_a_library(program: Path, tmp_path: Path) -> None:
+    """Its result is its own, and each call that the interpreter sees is in the report."""
+    counter = str(program.parent.with_name("count_calls.py"))
+    expected = by_python(tmp_path, counter, "counted.json", str(program))
+    ran = by_vmapguide(tmp_path, "--json", "out.json", str(program))
+    assert (expected.status, expected.output) == (ran.status, ran.output)
+    assert (ran.status, ran.errors) == (0, expected.errors)
+    records = json.loads((tmp_path / "out.json").read_text())["records"]
+    calls: Counter[str] = Counter()
+    for record in records:
+        caller = record["via"] or record["place"]
+        calls[f"{record['place']['line']} {caller['file']}:{caller['line']}"] += record["calls"]
+    assert calls == json.loads((tmp_path / "counted.json").read_text())
+    assert len(calls) >= 3
     assert {record["reason"] for record in records} == {""}
