@@ -191,6 +191,19 @@ class TestWithout:
         assert result.returncode == 0, result.stdout
         assert "= vmapguide =" not in result.stdout
 
+    def test_nothing_is_around_a_test(self) -> None:
+        """The plugin gives pytest nothing to call but what adds the options and looks at them."""
+        Path("conftest.py").write_text(
+            "def pytest_sessionstart(session):\n"
+            "    manager = session.config.pluginmanager\n"
+            "    ours = [p for p in manager.get_plugins() if 'vmapguide' in repr(p)]\n"
+            "    hooks = {h.name for p in ours for h in manager.get_hookcallers(p)}\n"
+            "    print('hooks', sorted(hooks))\n"
+        )
+        hooks = "hooks ['pytest_addoption', 'pytest_configure']\n"
+        assert hooks in ran().stdout
+        assert hooks not in ran("--vmapguide").stdout
+
     def test_tests_find_what_jax_has(self) -> None:
         """With an option, `jax.vmap` is replaced where tests and their `conftest.py` have it."""
         Path("conftest.py").write_text("from jax import vmap\n")

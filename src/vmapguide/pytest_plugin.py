@@ -7,16 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-
-if TYPE_CHECKING:
-    from vmapguide._recording.recorder import Recorder
-
-
-_RECORDER: pytest.StashKey[Recorder] = pytest.StashKey()
 
 _OPTIONS = ("--vmapguide", "--vmapguide-fail-on")
 
@@ -46,76 +40,75 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Replace `jax.vmap`, if that is asked for, before tests are imported."""
-    if not _is_asked(config):
-        return
-    from vmapguide._recording.recorder import Recorder  # noqa: PLC0415 - not unless asked for.
-    from vmapguide._rules.choose import beginnings  # noqa: PLC0415
-
-    for option in _OPTIONS:
-        try:
-            beginnings("pytest", option, _codes(config, option))
-        except ValueError as error:
-            told = f"{error} Write {option}=VG1, and a file or a folder before it."
-            raise pytest.UsageError(told) from None
-    for code in _codes(config, "--vmapguide-fail-on"):
-        if code.startswith(_OF_PROGRAMS):
-            raise pytest.UsageError(
-                f"pytest: --vmapguide-fail-on names {code!r}: that is known when all tests have "
-                f"ended, and can fail none of them. --vmapguide={code} lists it."
-            )
-    recorder = config.stash[_RECORDER] = Recorder()
-    recorder.__enter__()
+    if _is_asked(config):
+        config.pluginmanager.register(_Recorded(config), "vmapguide-recorded")
 
 
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Put `jax.vmap` back."""
-    if (recorder := config.stash.get(_RECORDER, None)) is not None:
-        recorder.__exit__(None, None, None)
+class _Recorded:
+    """What the plugin does if it is asked for."""
 
+    def __init__(self, config: pytest.Config) -> None:
+        """Replace `jax.vmap`.
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Fail a test in which a finding is made that must not be there."""
-    recorder = item.config.stash.get(_RECORDER, None)
-    codes = _codes(item.config, "--vmapguide-fail-on")
-    if recorder is not None:
-        recorder.touched.clear()
-    yield
-    if recorder is None or not codes:
-        return
-    found = [
-        finding
-        for key, record in recorder.records.items()
-        if key in recorder.touched
-        for finding in record.findings
-        if finding.code.startswith(codes)
-    ]
-    if found:
-        lines = (f"{f.code} {_place(item.config, f)}: {f.message} {f.remedy}" for f in found)
-        pytest.fail("\n".join(["vmapguide found:", *lines]), pytrace=False)
+        Raises:
+            pytest.UsageError: an option names a code that does not exist.
+        """
+        from vmapguide._recording.recorder import Recorder  # noqa: PLC0415 - not unless asked for.
+        from vmapguide._rules.choose import beginnings  # noqa: PLC0415
 
+        self.codes, self.failing = (_codes(config, option) for option in _OPTIONS)
+        for option in _OPTIONS:
+            try:
+                beginnings("pytest", option, _codes(config, option))
+            except ValueError as error:
+                told = f"{error} Write {option}=VG1, and a file or a folder before it."
+                raise pytest.UsageError(told) from None
+        for code in self.failing:
+            if code.startswith(_OF_PROGRAMS):
+                raise pytest.UsageError(
+                    f"pytest: --vmapguide-fail-on names {code!r}: that is known when all tests "
+                    f"have ended, and can fail none of them. --vmapguide={code} lists it."
+                )
+        self.recorder = Recorder().__enter__()
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """List what was found."""
-    recorder = config.stash.get(_RECORDER, None)
-    if recorder is None:
-        return
-    from vmapguide._recording.recording import Recording  # noqa: PLC0415 - not unless asked for.
+    def pytest_unconfigure(self) -> None:
+        """Put `jax.vmap` back."""
+        self.recorder.__exit__(None, None, None)
 
-    terminalreporter.section("vmapguide")
-    if config.pluginmanager.hasplugin("dsession"):
-        told = "the tests ran in other processes, of which nothing is listed: ask for -n 0"
-        terminalreporter.write_line(told)
-        return
-    recording = Recording.of("the tests", [*recorder.records.values()])
-    codes = _codes(config, "--vmapguide")
-    found = [finding for finding in recording.findings if _is_wanted(finding.code, codes)]
-    for finding in found:
-        terminalreporter.write_line(f"{finding.code} {_place(config, finding)}: {finding.message}")
-    places = {record.site.place for record in recording.records}
-    number = f"{len(found)} finding{'s' * (len(found) != 1)}" if found else "nothing found"
-    where = f"{len(places)} place{'s' * (len(places) != 1)} that called jax.vmap"
-    terminalreporter.write_line(f"{number}, in {where}")
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
+        """Fail a test in which a finding is made that must not be there."""
+        self.recorder.touched.clear()
+        yield
+        found = [
+            finding
+            for key, record in self.recorder.records.items()
+            if key in self.recorder.touched
+            for finding in record.findings
+            if self.failing and finding.code.startswith(self.failing)
+        ]
+        if found:
+            lines = (f"{f.code} {_place(item.config, f)}: {f.message} {f.remedy}" for f in found)
+            pytest.fail("\n".join(["vmapguide found:", *lines]), pytrace=False)
+
+    def pytest_terminal_summary(self, terminalreporter: Any, config: pytest.Config) -> None:
+        """List what was found."""
+        from vmapguide._recording.recording import Recording  # noqa: PLC0415
+
+        terminalreporter.section("vmapguide")
+        if config.pluginmanager.hasplugin("dsession"):
+            told = "the tests ran in other processes, of which nothing is listed: ask for -n 0"
+            terminalreporter.write_line(told)
+            return
+        recording = Recording.of("the tests", [*self.recorder.records.values()])
+        found = [finding for finding in recording.findings if _is_wanted(finding.code, self.codes)]
+        for finding in found:
+            where = _place(config, finding)
+            terminalreporter.write_line(f"{finding.code} {where}: {finding.message}")
+        places = {record.site.place for record in recording.records}
+        number = f"{len(found)} finding{'s' * (len(found) != 1)}" if found else "nothing found"
+        where = f"{len(places)} place{'s' * (len(places) != 1)} that called jax.vmap"
+        terminalreporter.write_line(f"{number}, in {where}")
 
 
 def _is_asked(config: pytest.Config) -> bool:
