@@ -251,12 +251,12 @@ class TestEndings:
                 import jax, jax.numpy as jnp
 
                 def wait():
-                    time.sleep(100)
+                    # In one line, since nobody knows when the signal comes.
+                    print("ready", flush=True); time.sleep(100)
 
                 # What a shell runs in the background is told to ignore it.
                 signal.signal(signal.SIGINT, signal.default_int_handler)
                 jax.vmap(jnp.sin)(jnp.ones(3))
-                print("ready", flush=True)
                 wait()
             """,
         )
@@ -271,10 +271,10 @@ class TestEndings:
         trace, _, report = errors.partition("jax.vmap in ")
         assert re.findall(r'File ".*?([^/]*)", line (\d+)', trace) == [
             ("program.py", "12"),
-            ("program.py", "6"),
+            ("program.py", "7"),
         ]
         assert trace.endswith("\nKeyboardInterrupt\n")
-        assert "program.py:10" in report
+        assert "program.py:11" in report
         assert program.returncode == 130
 
     @pytest.mark.parametrize("text", ["print(1)", "print(1, flush=True)", "print(1); 1 / 0"])
