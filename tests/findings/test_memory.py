@@ -50,7 +50,13 @@ USES = {
 }
 
 
-@pytest.mark.parametrize("use", USES.values(), ids=USES)
+@pytest.mark.parametrize(
+    "use",
+    [
+        pytest.param(use, marks=pytest.mark.cpu_only if name == "cumsum" else (), id=name)
+        for name, use in USES.items()
+    ],
+)
 def test_a_copy_in_a_branch_is_in_memory(use: Callable[..., Any]) -> None:
     """What XLA computes apart from its surroundings has the copies in memory."""
 
@@ -163,6 +169,7 @@ def test_copies_in_a_loop_are_another_rules() -> None:
 # -- Products of copies ------------------------------------------------------
 
 
+@pytest.mark.cpu_only
 def test_a_product_in_a_branch_costs_memory() -> None:
     """The compiled program has the copies, and it has none once the product is outside."""
     args = A, X, P
@@ -298,7 +305,13 @@ HELD: dict[str, Callable[[jax.Array], Any]] = {
 }
 
 
-@pytest.mark.parametrize("f", HELD.values(), ids=HELD)
+@pytest.mark.parametrize(
+    "f",
+    [
+        pytest.param(f, marks=pytest.mark.cpu_only if name == "product" else (), id=name)
+        for name, f in HELD.items()
+    ],
+)
 def test_an_intermediate_in_memory(f: Callable[[jax.Array], Any]) -> None:
     """What is said to be in memory is there in the compiled program."""
     (finding,) = findings(vmapguide.explain(f)(X), "VG202")
@@ -628,3 +641,48 @@ def test_a_model_that_vmap_handles_well() -> None:
     types = params, of(512, 256), of(512, dtype=jnp.int32)
     for f in (loss, jax.value_and_grad(loss)):
         assert codes(vmapguide.explain(f, in_axes=(None, 0, 0))(*types)) == set()
+
+
+# -- On a GPU ----------------------------------------------------------------
+
+
+def in_a_branch(use: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that uses a shared matrix in a branch, which gets copies of it."""
+    return lambda a, x, p: lax.cond(p, lambda x: use(a, x), lambda x: x, x)
+
+
+COPIES = A, X, P
+
+# What reads a large value of the batch, the arguments, and what is found on a GPU.
+ON_A_GPU: dict[str, tuple[Callable[..., Any], tuple[Any, ...], set[str]]] = {
+    "copies times vectors": (in_a_branch(lambda a, x: a @ x), COPIES, set()),
+    "copies times matrices": (
+        in_a_branch(lambda a, x: (a @ jnp.outer(x, x[:8])).sum(1)),
+        COPIES,
+        set(),
+    ),
+    "copies added up": (in_a_branch(lambda a, x: jnp.cumsum(a, 0)[3] + x), COPIES, set()),
+    "copies sorted": (in_a_branch(lambda a, x: jnp.sort(a, 0)[3] + x), COPIES, {"VG201"}),
+    "copies solved": (in_a_branch(jnp.linalg.solve), COPIES, {"VG201"}),
+    "kernels times vectors": (smooths, (X,), set()),
+    "kernels times matrices": (lambda x: (kernel(x) @ jnp.outer(x, x[:8])).sum(1), (X,), {"VG202"}),
+    "kernels sorted": (lambda x: jnp.sort(kernel(x), 1)[:, 3], (X,), {"VG202"}),
+}
+
+
+@pytest.mark.parametrize(("f", "types", "expected"), ON_A_GPU.values(), ids=ON_A_GPU)
+def test_what_a_gpu_holds(
+    f: Callable[..., Any],
+    types: tuple[Any, ...],
+    expected: set[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """There XLA fuses copies into products, and all operands into products with vectors."""
+    in_axes = SHARED if types is COPIES else 0
+    on_cpu = vmapguide.explain(f, in_axes=in_axes)(*types)
+    assert codes(on_cpu) & {"VG201", "VG202", "VG203"}
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert codes(vmapguide.explain(f, in_axes=in_axes)(*types)) == expected
+    if jax.devices()[0].platform == "gpu":
+        is_held = temporary_bytes(f, *types, in_axes=in_axes) >= 32 * 64 * 64 * 4
+        assert is_held == bool(expected)

@@ -225,6 +225,13 @@ def test_few_channels(channels: int, expected: list[str]) -> None:
     assert codes(explain(shape(64, channels, 32, 32), shape(64, 8, channels, 3, 3))) == expected
 
 
+def test_a_gpu_is_fast_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU nothing is said of it: there, the remedies were not faster."""
+    explanation = vmapguide.explain(convolve)(shape(64, 4, 32, 32), shape(64, 8, 4, 3, 3))
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert found(explanation) == []
+
+
 def test_the_remedy_depends_on_the_channels() -> None:
     """One channel is a product of numbers, several are a convolution all the same."""
     explain = vmapguide.explain(convolve)

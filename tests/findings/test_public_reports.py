@@ -67,7 +67,7 @@ class TestBranches:
         def f(i: Any, x: Any) -> Any:
             return lax.switch(i, [jnp.sin, jnp.cos, jnp.tanh], x)
 
-        assert found(f, shape(64, dtype=int), shape(64, 8)) == {
+        assert found(f, shape(64, dtype=jnp.int32), shape(64, 8)) == {
             "VG101": "lax.switch(i, [jnp.sin, jnp.cos, jnp.tanh], x)"
         }
 
@@ -141,7 +141,7 @@ class TestLoops:
         def f(n: Any, x: Any) -> Any:
             return lax.fori_loop(0, n, lambda i, total: total + x[i], 0.0)
 
-        assert found(f, shape(64, dtype=int), shape(64, 8)).keys() == {"VG102", "VG105"}
+        assert found(f, shape(64, dtype=jnp.int32), shape(64, 8)).keys() == {"VG102", "VG105"}
 
     def test_an_array_that_such_a_loop_fills(self) -> None:
         """jax#13522: each trip picks between the old array and the new one, all of both."""
@@ -152,7 +152,7 @@ class TestLoops:
 
             return lax.fori_loop(0, n, double, x)
 
-        assert found(f, shape(64, dtype=int), shape(64, 4096)) == {
+        assert found(f, shape(64, dtype=jnp.int32), shape(64, 4096)) == {
             "VG102": "lax.fori_loop(0, n, double, x)",
             "VG105": "lax.fori_loop(0, n, double, x)",
             "VG302": "x.at[i].set(2 * x[i])",
@@ -196,7 +196,7 @@ class TestMemory:
         def f(i: Any, new: Any, table: Any) -> Any:
             return table.at[i].add(new)
 
-        codes = found(f, shape(64, dtype=int), NUMBERS, shape(100_000), in_axes=(0, 0, None))
+        codes = found(f, shape(64, dtype=jnp.int32), NUMBERS, shape(100_000), in_axes=(0, 0, None))
         assert codes == {"VG201": "table.at[i].add(new)"}
 
     def test_a_result_that_no_example_has_a_say_in(self) -> None:
@@ -244,7 +244,7 @@ class TestIndexing:
         def f(x: Any, new: Any, start: Any) -> Any:
             return lax.dynamic_update_slice(x, new, start)
 
-        args = shape(4096, 256), shape(4096, 64), shape(4096, 1, dtype=int)
+        args = shape(4096, 256), shape(4096, 64), shape(4096, 1, dtype=jnp.int32)
         assert found(f, *args) == {"VG302": "lax.dynamic_update_slice(x, new, start)"}
 
     def test_a_small_update_is_passed_over(self) -> None:
@@ -253,9 +253,9 @@ class TestIndexing:
         def f(x: Any, new: Any, start: Any) -> Any:
             return lax.dynamic_update_slice(x, new, start)
 
-        assert found(f, shape(100, 32), shape(100, 2), shape(100, 1, dtype=int)) == {}
+        assert found(f, shape(100, 32), shape(100, 2), shape(100, 1, dtype=jnp.int32)) == {}
         found_all = vmapguide.findings(
-            vmapguide.explain(f)(shape(100, 32), shape(100, 2), shape(100, 1, dtype=int)),
+            vmapguide.explain(f)(shape(100, 32), shape(100, 2), shape(100, 1, dtype=jnp.int32)),
             min_bytes=0,
         )
         assert [finding.code for finding in found_all] == ["VG302"]
@@ -367,7 +367,7 @@ class TestNothingToFind:
             return jnp.sum(jnp.prod(D[:, which], axis=1)) / D.shape[0]
 
         assert found(pairs, shape(2000, 64), shape(2000, 64), in_axes=(0, None)) == {}
-        queries = shape(1000, 3, dtype=int)
+        queries = shape(1000, 3, dtype=jnp.int32)
         assert found(columns, shape(60_000, 100), queries, in_axes=(None, 0)) == {}
 
     def test_gradients_that_were_asked_for(self) -> None:

@@ -85,6 +85,8 @@ class Finding:
         factor: how many times as much work there is as there could be, None if that is not known.
         bytes: how many bytes it is about, all examples together, None if it is not about memory.
         facts: what else fills the gaps of the sentences.
+        deciders: of a loop or a branch, which mapped arguments decide how it goes on, if there are
+            others that do not, or several that do.
 
     Example:
         >>> import jax, jax.numpy as jnp, vmapguide
@@ -102,6 +104,7 @@ class Finding:
     factor: float | None
     bytes: int | None
     facts: Mapping[str, int | str]
+    deciders: tuple[str, ...] = ()
 
     @property
     def code(self) -> str:
@@ -120,8 +123,13 @@ class Finding:
 
     @property
     def message(self) -> str:
-        """What happens at the line, in a sentence."""
-        return self._filled(self.rule.sentence)
+        """What happens at the line, in a sentence or two, and what decides it."""
+        sentence = self._filled(self.rule.sentence)
+        if not self.deciders:
+            return sentence
+        *others, last = (f"`{name.replace('`', chr(39))}`" for name in self.deciders)
+        decide = f"{', '.join(others)} and {last} decide" if others else f"{last} decides"
+        return f"{sentence} {decide}."
 
     @property
     def remedy(self) -> str:
@@ -149,4 +157,5 @@ class Finding:
             "factor": self.factor,
             "bytes": self.bytes,
             "facts": dict(self.facts),
+            "deciders": list(self.deciders),
         }

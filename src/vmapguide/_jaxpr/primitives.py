@@ -69,6 +69,7 @@ class Traits:
         stands_alone: whether XLA computes it apart from what is around it, so that its operands
             and its results are held in memory, on a CPU at least. The others it can fuse: a chain
             of them into a reduction holds none of its values.
+        fused_on_gpu: of such a one, whether XLA fuses it on a GPU.
     """
 
     work: Work = "unknown"
@@ -86,6 +87,7 @@ class Traits:
     smaller: int | None = None
     formula: int = 0
     stands_alone: bool = False
+    fused_on_gpu: bool = False
 
 
 def traits(name: str) -> Traits:
@@ -107,6 +109,7 @@ _FREE = Traits("free")
 _RULE = Traits("rule")
 _REDUCTION = Traits("rule", reduction=True)
 _ALONE = Traits("rule", stands_alone=True)
+_CUMULATIVE = Traits("rule", stands_alone=True, fused_on_gpu=True)
 _PRODUCT = Traits("rule", role="product", stands_alone=True)
 _KERNEL = Traits("rule", role="kernel", stands_alone=True)
 _SHORT_KERNEL = Traits("rule", role="kernel", stands_alone=True, formula=3)
@@ -159,11 +162,11 @@ PRIMITIVES: dict[str, Traits] = {
     "cos": _TRANSCENDENTAL,
     "cosh": _TRANSCENDENTAL,
     "create_token": _FREE,
-    "cumlogsumexp": _ALONE,
-    "cummax": _ALONE,
-    "cummin": _ALONE,
-    "cumprod": _ALONE,
-    "cumsum": _ALONE,
+    "cumlogsumexp": _CUMULATIVE,
+    "cummax": _CUMULATIVE,
+    "cummin": _CUMULATIVE,
+    "cumprod": _CUMULATIVE,
+    "cumsum": _CUMULATIVE,
     "custom_jvp_call": Traits("inside", role="call", body="call_jaxpr"),
     "custom_lin": _INSIDE,
     "custom_linear_solve": _INSIDE,
@@ -177,7 +180,7 @@ PRIMITIVES: dict[str, Traits] = {
     "div": _ARITHMETIC,
     "dot_general": _PRODUCT,
     "dynamic_slice": Traits("moves", reads_part=True, keeps_key="part"),
-    "dynamic_update_slice": Traits("moves", written=1, stands_alone=True),
+    "dynamic_update_slice": Traits("moves", written=1, stands_alone=True, fused_on_gpu=True),
     "eig": _KERNEL,
     "eigh": Traits("rule", role="kernel", stands_alone=True, formula=2),
     "empty": _FREE,

@@ -16,6 +16,7 @@ from vmapguide._jaxpr.updates import Updates
 from vmapguide._jaxpr.walk import nested
 from vmapguide._jaxpr.while_loops import READ_OR_WRITE, alike, is_sure_to_end
 from vmapguide._measure.run_counts import BranchWork, branch_work
+from vmapguide._rules.deciders import Deciders
 from vmapguide._rules.subject import Subject, in_bytes, inner_jaxpr, rank, size
 from vmapguide._trace.steps import Step
 
@@ -27,7 +28,8 @@ ALL_BRANCHES = Rule(
     "`{code}` runs each of its {branches} branches for every example, {work:,} operations, and "
     "keeps one result. The cheapest branch alone takes {cheapest:,}.",
     "If all examples can share the decision, pass it with None in in_axes, or decide for the batch "
-    "with jax.lax.pmax. Or let jax.lax.map take the examples one by one: each runs one branch.",
+    "with jax.lax.pmax. Or, if one example keeps the machine busy, let jax.lax.map take them one "
+    "by one: each runs one branch.",
 )
 SLOWEST_EXAMPLE = Rule(
     "VG102",
@@ -35,8 +37,8 @@ SLOWEST_EXAMPLE = Rule(
     "warning",
     "The loop in `{code}` runs until the slowest example is done. Each trip computes all examples, "
     "and throws away what it computed for those that are done.",
-    "Give the loop one number of trips for all, put examples of like length into one batch, or let "
-    "jax.lax.map take the examples one by one.",
+    "Give the loop one number of trips for all, put examples of like length into one batch, or, if "
+    "one example keeps the machine busy, let jax.lax.map take them one by one.",
 )
 LOOP_IN_LOOP = Rule(
     "VG103",
@@ -44,8 +46,8 @@ LOOP_IN_LOOP = Rule(
     "warning",
     "The loop in `{code}` is inside another one{outer}. Each trip of the outer loop waits for the "
     "example whose inner loop is the slowest in that trip.",
-    "Make one loop of both, in which each example goes on to its next outer trip by itself, or let "
-    "jax.lax.map take the examples one by one.",
+    "Make one loop of both, in which each example goes on to its next outer trip by itself, or, if "
+    "one example keeps the machine busy, let jax.lax.map take them one by one.",
 )
 GUARDED_LOOP = Rule(
     "VG104",
@@ -103,7 +105,9 @@ _COUNTER_PROMOTED = dataclasses.replace(
 )
 
 # Where the code is a library's, its user can change the call alone.
-_ONE_BY_ONE = "jax.lax.map around the call takes the examples one by one"
+_ONE_BY_ONE = (
+    "jax.lax.map around the call takes the examples one by one, if one keeps the machine busy"
+)
 _IN_LIBRARY = {
     "VG101": dataclasses.replace(
         ALL_BRANCHES,
@@ -152,21 +156,23 @@ def find(subject: Subject) -> Iterator[Finding]:
         return
     around = _around(subject)
     guards = {id(guard) for guard in _guards(waiting, around)}
-    insides = _Insides()
+    insides, deciders = _Insides(), Deciders(subject)
     for step, work in zip(branching, branch_work(s.equation for s in branching), strict=True):
         here = around[id(step.equation)]
         copies = [*_copies_in_trips(subject, step, here.loop)]
         yield from copies
         if id(step) in guards:
-            yield _found(subject, GUARDED_LOOP, step)
+            yield _found(subject, GUARDED_LOOP, step, deciders=deciders.of(step))
             continue
         found = _all_branches(subject, step, work, here, insides.of(step.equation))
         # Where it copies arrays, little else matters.
         if found and (found.severity == "warning" or not copies):
-            yield found
+            yield dataclasses.replace(found, deciders=deciders.of(step))
     for step in waiting:
         if subject.has_several and (_each_decides(step) or subject.is_of_library(step)):
-            yield from _slowest_example(subject, step, around[id(step.equation)].loop)
+            loop = around[id(step.equation)].loop
+            for found in _slowest_example(subject, step, loop):
+                yield dataclasses.replace(found, deciders=deciders.of(step))
             yield from _promoted_carries(subject, step, insides)
 
 

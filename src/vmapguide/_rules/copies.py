@@ -87,7 +87,7 @@ class _Copies:
             for inner, operands in entering(eqn):
                 self.note(zip(inner.invars, operands, strict=True))
                 yield from self.visit(inner)
-            if is_apart(eqn):
+            if is_apart(eqn, reads_copies=True):
                 yield from self.uses(eqn)
             self.results(eqn)
 

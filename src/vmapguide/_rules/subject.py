@@ -201,6 +201,7 @@ class Subject:
         is_severe: bool | None = None,
         factor: float | None = None,
         bytes_: int | None = None,
+        deciders: tuple[str, ...] = (),
         **facts: int | str,
     ) -> Finding:
         """Return a finding at the line of a step.
@@ -211,6 +212,7 @@ class Subject:
             is_severe: whether it is a warning or a note; by default as the rule says.
             factor: see `Finding`.
             bytes_: see `Finding.bytes`.
+            deciders: see `Finding`.
             facts: what fills the gaps of the rule's sentences; `code` is filled in here.
         """
         severity = rule.severity
@@ -219,7 +221,8 @@ class Subject:
         if step is None:
             return Finding(rule, None, severity, (), factor, bytes_, facts)
         steps, own = (self._numbers[id(step)],), {"code": code(step)}
-        return Finding(rule, step.source, severity, steps, factor, bytes_, own | facts)
+        filling = own | facts
+        return Finding(rule, step.source, severity, steps, factor, bytes_, filling, deciders)
 
     @functools.cached_property
     def _numbers(self) -> Mapping[int, int]:

@@ -52,6 +52,11 @@ class Decisions:
             cases = {c for case in cases for c in self._called.get((case, holder), ())}
         return any((case, place) in self._decided for case in cases)
 
+    @property
+    def places(self) -> frozenset[Place]:
+        """The equations in which the examples have a say, in whatever call they lie."""
+        return frozenset(place for _, place in self._decided)
+
     def _jaxpr(self, jaxpr: jec.Jaxpr, depends: _Flags) -> _Flags:
         """Return which results depend, given which arguments do."""
         case = (id(jaxpr), depends)
