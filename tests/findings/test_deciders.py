@@ -106,6 +106,25 @@ def test_leaves() -> None:
     assert finding.deciders == ("s",)
 
 
+def test_several_leaves() -> None:
+    """Of more than three that decide, their arguments are named, and not more than four of these."""
+
+    def f(s: dict[str, Any], *more: Any) -> Any:
+        return loop(sum(s.values()) + sum(more), X[0])
+
+    leaves = {"a": N, "b": N, "c": N}
+    (finding,) = vmapguide.explain(f)(leaves).findings
+    assert finding.deciders == ("s['a']", "s['b']", "s['c']")
+    (finding,) = vmapguide.explain(f)(leaves | {"d": N}, N).findings
+    assert finding.deciders == ("s", "more")
+
+    def g(a: Any, b: Any, c: Any, d: Any, e: Any, x: Any) -> Any:
+        return loop(a + b + c + d + e, x)
+
+    (finding,) = vmapguide.explain(g)(N, N, N, N, N, X).findings
+    assert finding.message.endswith(" `a`, `b`, `c`, `d` and 1 more decide.")
+
+
 def test_too_many() -> None:
     """With many arguments nothing is said: the program would be followed once for each."""
 

@@ -19,6 +19,9 @@ Severity = Literal["warning", "note"]
 # From here on three digits do not show all before the point.
 _LONG = 999.5
 
+# More names than this are counted, and not listed.
+_MANY = 4
+
 
 class Bytes(int):
     """A number of bytes, which prints with a unit: `1.5 MiB`."""
@@ -127,7 +130,10 @@ class Finding:
         sentence = self._filled(self.rule.sentence)
         if not self.deciders:
             return sentence
-        *others, last = (f"`{name.replace('`', chr(39))}`" for name in self.deciders)
+        names = [f"`{name.replace('`', chr(39))}`" for name in self.deciders]
+        if len(names) > _MANY:
+            names[_MANY:] = [f"{len(names) - _MANY} more"]
+        *others, last = names
         decide = f"{', '.join(others)} and {last} decide" if others else f"{last} decides"
         return f"{sentence} {decide}."
 

@@ -16,6 +16,9 @@ from vmapguide._trace.steps import Step
 # The program is followed once for each argument. Of more of them, nothing is said.
 _MANY = 8
 
+# Of more leaves than this, the arguments are named that they are leaves of.
+_FEW = 3
+
 
 class Deciders:
     """Says which mapped arguments the loops and branches of a per-example program depend on."""
@@ -29,7 +32,7 @@ class Deciders:
         names = [argument.name for argument in subject.arguments]
         is_mapped = [argument.axis is not None for argument in subject.arguments]
         if sum(is_mapped) > _MANY:
-            names = [re.split(r"[.\[]", name)[0] for name in names]
+            names = [*map(_argument, names)]
         mapped = dict.fromkeys(n for n, m in zip(names, is_mapped, strict=True) if m)
         self._mapped = {
             name: [m and n == name for n, m in zip(names, is_mapped, strict=True)]
@@ -51,7 +54,8 @@ class Deciders:
         if not self._is_asked:
             return ()
         place = self._places[id(step.equation)]
-        return tuple(name for name, decided in self._decided.items() if place in decided)
+        names = [name for name, decided in self._decided.items() if place in decided]
+        return tuple(names if len(names) <= _FEW else dict.fromkeys(map(_argument, names)))
 
     @functools.cached_property
     def _decided(self) -> Mapping[str, frozenset[Place]]:
@@ -64,3 +68,8 @@ class Deciders:
             for number, jaxpr in enumerate(walk(self._jaxpr))
             for index, eqn in enumerate(jaxpr.eqns)
         }
+
+
+def _argument(leaf: str) -> str:
+    """Return the name of the argument that a leaf is in: `params` of `params['W']`."""
+    return re.split(r"[.\[]", leaf)[0]
