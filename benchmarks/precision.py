@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import hashlib
 import importlib.util
 import io
@@ -75,7 +76,8 @@ class Firing:
         call: the name of the call, or the place of the `jax.vmap`.
         code: the rule.
         severity: `warning` or `note`.
-        message: what was said.
+        sentence: what was said to happen.
+        message: the same, with what decides it.
         remedy: what to do, as was said.
         expression: the code that it was said of.
         place: the file and the line of that code, from its package on.
@@ -85,6 +87,7 @@ class Firing:
     call: str
     code: str
     severity: str
+    sentence: str
     message: str
     remedy: str
     expression: str
@@ -93,7 +96,7 @@ class Firing:
     @property
     def id(self) -> str:
         """The name of the firing: the same in every run, if the same is said of the same code."""
-        text = f"{self.message}\n{self.expression}\n{self.place.rpartition(':')[0]}"
+        text = f"{self.sentence}\n{self.expression}\n{self.place.rpartition(':')[0]}"
         return f"{self.code} {self.corpus}: {self.call} {_digest(text)}"
 
     @property
@@ -136,6 +139,7 @@ class Corpus:
             call=call,
             code=finding.code,
             severity=finding.severity,
+            sentence=dataclasses.replace(finding, deciders=()).message,
             message=finding.message,
             remedy=finding.remedy,
             expression=source.expression if source else "",
