@@ -651,10 +651,16 @@ def in_a_branch(use: Callable[..., Any]) -> Callable[..., Any]:
     return lambda a, x, p: lax.cond(p, lambda x: use(a, x), lambda x: x, x)
 
 
-COPIES = A, X, P
+def joined(w: jax.Array, context: jax.Array, x: jax.Array) -> Any:
+    """Multiply what is mostly the same for all examples."""
+    return w @ jnp.tanh(jnp.concatenate([context, x]))
 
-# What reads a large value of the batch, the arguments, and what is found on a GPU.
-ON_A_GPU: dict[str, tuple[Callable[..., Any], tuple[Any, ...], set[str]]] = {
+
+COPIES = SHARED, (A, X, P)
+LONG = (None, None, 0), (of(8, 4160), of(4096), X)
+
+# What reads a large value of the batch, the axes and arguments, and what is found on a GPU.
+ON_A_GPU: dict[str, tuple[Callable[..., Any], tuple[Any, tuple[Any, ...]], set[str]]] = {
     "copies times vectors": (in_a_branch(lambda a, x: a @ x), COPIES, set()),
     "copies times matrices": (
         in_a_branch(lambda a, x: (a @ jnp.outer(x, x[:8])).sum(1)),
@@ -664,21 +670,26 @@ ON_A_GPU: dict[str, tuple[Callable[..., Any], tuple[Any, ...], set[str]]] = {
     "copies added up": (in_a_branch(lambda a, x: jnp.cumsum(a, 0)[3] + x), COPIES, set()),
     "copies sorted": (in_a_branch(lambda a, x: jnp.sort(a, 0)[3] + x), COPIES, {"VG201"}),
     "copies solved": (in_a_branch(jnp.linalg.solve), COPIES, {"VG201"}),
-    "kernels times vectors": (smooths, (X,), set()),
-    "kernels times matrices": (lambda x: (kernel(x) @ jnp.outer(x, x[:8])).sum(1), (X,), {"VG202"}),
-    "kernels sorted": (lambda x: jnp.sort(kernel(x), 1)[:, 3], (X,), {"VG202"}),
+    "copies joined to others": (joined, LONG, {"VG201"}),
+    "kernels times vectors": (smooths, (0, (X,)), set()),
+    "kernels times matrices": (
+        lambda x: (kernel(x) @ jnp.outer(x, x[:8])).sum(1),
+        (0, (X,)),
+        {"VG202"},
+    ),
+    "kernels sorted": (lambda x: jnp.sort(kernel(x), 1)[:, 3], (0, (X,)), {"VG202"}),
 }
 
 
-@pytest.mark.parametrize(("f", "types", "expected"), ON_A_GPU.values(), ids=ON_A_GPU)
+@pytest.mark.parametrize(("f", "call", "expected"), ON_A_GPU.values(), ids=ON_A_GPU)
 def test_what_a_gpu_holds(
     f: Callable[..., Any],
-    types: tuple[Any, ...],
+    call: tuple[Any, tuple[Any, ...]],
     expected: set[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """There XLA fuses copies into products, and all operands into products with vectors."""
-    in_axes = SHARED if types is COPIES else 0
+    in_axes, types = call
     on_cpu = vmapguide.explain(f, in_axes=in_axes)(*types)
     assert codes(on_cpu) & {"VG201", "VG202", "VG203"}
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")

@@ -87,7 +87,7 @@ class _Copies:
             for inner, operands in entering(eqn):
                 self.note(zip(inner.invars, operands, strict=True))
                 yield from self.visit(inner)
-            if is_apart(eqn, reads_copies=True):
+            if is_apart(eqn):
                 yield from self.uses(eqn)
             self.results(eqn)
 
@@ -112,7 +112,8 @@ class _Copies:
             if isinstance(atom, jec.Literal):
                 continue
             if (whole := self.whole.get(atom)) is not None:
-                yield Use(whole, eqn, step, place, is_part=False, limit=limit)
+                if is_apart(eqn, reads_copies=True):
+                    yield Use(whole, eqn, step, place, is_part=False, limit=limit)
             elif (part := self.parts.get(atom)) is not None:
                 yield Use(part, eqn, step, place, is_part=True, limit=limit)
 
