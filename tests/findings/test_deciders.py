@@ -54,7 +54,7 @@ TRIED: dict[str, tuple[Callable[..., Any], tuple[Any, ...], list[tuple[str, ...]
     "in a nested program": (jax.jit(loop), (N, X), [("n",)]),
     "in a batch": (jax.vmap(loop), (jnp.ones((4, 2)), jnp.ones((4, 2, 3))), [("n",)]),
     "a gradient": (jax.grad(lambda p, x: branch(p, x).sum(), 1), (N, X), [("p",)]),
-    "a library's": (lambda key, rate: jax.random.poisson(key, rate), (KEYS, N), [("key", "rate")]),
+    "a library's": (jax.random.poisson, (KEYS, N), [("key", "lam")]),
     "what a loop computes": (by_a_scan, (X, X), [("x",)]),
     "a loop and not a branch": (together, (N, X, N), [("n",)]),
     "one argument": (lambda x: loop(x[0], x), (X,), [()]),
@@ -107,7 +107,7 @@ def test_leaves() -> None:
 
 
 def test_several_leaves() -> None:
-    """Of more than three that decide, their arguments are named, and not more than four of these."""
+    """Of more than three that decide, their arguments are named, and no more than four of these."""
 
     def f(s: dict[str, Any], *more: Any) -> Any:
         return loop(sum(s.values()) + sum(more), X[0])
@@ -118,10 +118,10 @@ def test_several_leaves() -> None:
     (finding,) = vmapguide.explain(f)(leaves | {"d": N}, N).findings
     assert finding.deciders == ("s", "more")
 
-    def g(a: Any, b: Any, c: Any, d: Any, e: Any, x: Any) -> Any:
-        return loop(a + b + c + d + e, x)
+    def g(**more: Any) -> Any:
+        return loop(sum(more.values()), X[0])
 
-    (finding,) = vmapguide.explain(g)(N, N, N, N, N, X).findings
+    (finding,) = vmapguide.explain(g)(a=N, b=N, c=N, d=N, e=N).findings
     assert finding.message.endswith(" `a`, `b`, `c`, `d` and 1 more decide.")
 
 
