@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import pytest
-from finding_cases.arguments import PLACES, TABLE, layer, reads
+from finding_cases.arguments import PLACES, TABLE, layer, reads, scale
 from finding_cases.memory import of
 from jax import lax
 
@@ -87,6 +87,58 @@ def test_a_comment_leaves_it_out() -> None:
     (finding,) = findings(vmapguide.explain(layer)(of(5, 5), of(5, 5)), "VG601")
     assert finding.source is not None
     assert finding.source.expression == "W @ x"
+
+
+# -- Axes that a square hides --------------------------------------------------
+
+
+def test_a_square_may_be_mapped_over_either_axis() -> None:
+    """Both calls run, and what they return differs."""
+    X = jnp.arange(9.0).reshape(3, 3)  # noqa: N806
+    two = jnp.asarray(2.0)
+    (finding,) = findings(vmapguide.explain(scale, in_axes=(1, None))(X, two), "VG602")
+    assert (finding.severity, finding.facts["axis"], finding.facts["other"]) == ("note", 1, 0)
+    either = [jax.vmap(scale, in_axes=(axis, None))(X, two) for axis in (0, 1)]
+    assert either[0].shape == either[1].shape
+    assert not jnp.allclose(*either)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis", "found"),
+    [
+        ((4, 4), 1, ["VG602"]),
+        ((4, 4), -1, ["VG602"]),
+        ((4, 4), -2, []),  # The first one, as by default.
+        ((4, 4), 0, []),
+        ((4, 3), 0, []),
+        ((3, 4), 1, []),
+        ((3, 4, 4), 2, ["VG602"]),
+        ((4, 3, 4), 2, ["VG602"]),
+        ((3, 4, 3), 1, []),
+        ((1, 1), 1, []),
+    ],
+)
+def test_which_squares(shape: tuple[int, ...], axis: int, found: list[str]) -> None:
+    """It is about an axis that was chosen, and about another one of that size."""
+    explanation = vmapguide.explain(scale, in_axes=(axis, None))(of(*shape), of())
+    assert [f.code for f in explanation.findings if f.code == "VG602"] == found
+
+
+def test_another_argument_tells() -> None:
+    """A number for all arguments would be refused for the one that is no square."""
+    explain = vmapguide.explain(lambda x, y: x.sum() + y.sum(), in_axes=1)
+    assert findings(explain(of(5, 5), of(3, 5)), "VG602") == []
+    assert findings(explain(of(5, 5), of(5, 5)), "VG602") != []
+    spelled = vmapguide.explain(lambda x, y: x.sum() + y.sum(), in_axes=(1, 1))
+    assert len(findings(spelled(of(5, 5), of(3, 5)), "VG602")) == 1
+
+
+def test_leaves_of_one_argument_are_one_finding() -> None:
+    """The first of them is named."""
+    tree = {"a": of(5, 5), "b": of(5, 5)}
+    explain = vmapguide.explain(lambda t: t["a"].sum() + t["b"].sum(), in_axes=({"a": 1, "b": 1},))
+    (finding,) = findings(explain(tree), "VG602")
+    assert "`t['a']`" in finding.message
 
 
 # -- There and back ----------------------------------------------------------

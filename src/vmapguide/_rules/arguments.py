@@ -1,8 +1,9 @@
-"""Rules about arguments: parameters that are mapped, and axes that are moved there and back.
+"""Rules about arguments: what a square hides, and axes that are moved there and back.
 
 A parameter is known by its name alone, and `jax.vmap` has good reasons to map parameters: those of
 an ensemble. So that rule speaks only where `in_axes` is one number for all arguments and nothing in
-the shapes tells examples from features.
+the shapes tells examples from features. That of an axis speaks only of one that somebody has
+chosen: most arrays are mapped over their first axis, also if they are square.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import jax.extend.core as jec
 
 from vmapguide._data import Finding, Rule
 from vmapguide._jaxpr.compat import opened
-from vmapguide._rules.subject import Subject, rank
+from vmapguide._rules.subject import Argument, Subject, rank
 from vmapguide._rules.transposes import there_and_back
 from vmapguide._trace.steps import Step
 
@@ -30,6 +31,15 @@ PARAMETERS_MAPPED = Rule(
     "If all examples share it, put None in its place in in_axes. If each has its own, write "
     "in_axes with an entry for each argument.",
 )
+AXIS_HIDDEN = Rule(
+    "VG602",
+    "axis that a square hides",
+    "note",
+    "`{name}` is mapped over axis {axis}, and has the batch size, {size}, along axis {other} as "
+    "well. So no error tells if in_axes means the wrong one of them.",
+    "Call it once with an array of which the two sizes differ, and count the results: there are as "
+    "many as the axis is long that in_axes means. Or it is refused.",
+)
 THERE_AND_BACK = Rule(
     "VG603",
     "transposed there and back",
@@ -39,7 +49,7 @@ THERE_AND_BACK = Rule(
     "Keep the batch axis first: pass `{name}` so, with 0 in in_axes and in out_axes.",
 )
 
-RULES = (PARAMETERS_MAPPED, THERE_AND_BACK)
+RULES = (PARAMETERS_MAPPED, AXIS_HIDDEN, THERE_AND_BACK)
 
 # What people call one matrix, which is no matrix any more if it is mapped, and what they call all
 # parameters of a model together.
@@ -50,6 +60,7 @@ _MODEL = frozenset({"params", "parameters", "weights", "theta", "model"})
 def find(subject: Subject) -> Iterator[Finding]:
     """Yield what is odd about arguments."""
     yield from _mapped_parameters(subject)
+    yield from _hidden_axes(subject)
     for argument, result in there_and_back(subject):
         yield subject.found(
             THERE_AND_BACK,
@@ -69,7 +80,7 @@ def _mapped_parameters(subject: Subject) -> Iterator[Finding]:
     for var, argument in zip(variables, subject.arguments, strict=True):
         if argument.is_spelled or argument.axis is None:
             return
-        leaves.setdefault(re.split(r"\W", argument.name, maxsplit=1)[0], []).append(var)
+        leaves.setdefault(_root(argument.name), []).append(var)
     named = {root for root in leaves if _MATRIX.fullmatch(root) or root in _MODEL}
     if named == leaves.keys():
         return
@@ -91,13 +102,48 @@ def _tells_nothing(subject: Subject, root: str, leaves: Sequence[Any]) -> bool:
     return ranks == {2} and len(leaves) == 1 if _MATRIX.fullmatch(root) else {1, 2} <= ranks
 
 
+def _hidden_axes(subject: Subject) -> Iterator[Finding]:
+    """Yield the arguments that could be mapped over another axis than the one that was chosen.
+
+    Of a number for all arguments, one whose sizes differ tells for all of them.
+    """
+    variables = opened(subject.batched).invars
+    if subject.size <= 1 or len(variables) != len(subject.arguments):
+        return
+    hidden: dict[str, tuple[Argument, int, int]] = {}
+    for var, argument in zip(variables, subject.arguments, strict=True):
+        if argument.axis is None:
+            continue
+        shape = var.aval.shape  # type: ignore[attr-defined]
+        axis = range(len(shape))[argument.axis]
+        others = [n for n, size in enumerate(shape) if size == subject.size and n != axis]
+        if axis and others:
+            hidden.setdefault(_root(argument.name), (argument, axis, others[0]))
+        elif not argument.is_spelled:
+            return
+    for root, (argument, axis, other) in hidden.items():
+        yield subject.found(
+            AXIS_HIDDEN,
+            _first_reader(subject, root),
+            name=argument.name,
+            axis=axis,
+            other=other,
+            size=subject.size,
+        )
+
+
+def _root(name: str) -> str:
+    """Return the name of the argument that a leaf is in."""
+    return re.split(r"\W", name, maxsplit=1)[0]
+
+
 def _first_reader(subject: Subject, root: str) -> Step | None:
     """Return the first step that reads an argument."""
     jaxpr = opened(subject.per_example)
     wanted = {
         var
         for var, argument in zip(jaxpr.invars, subject.arguments, strict=True)
-        if re.split(r"\W", argument.name, maxsplit=1)[0] == root
+        if _root(argument.name) == root
     }
     for eqn in jaxpr.eqns:
         if any(not isinstance(atom, jec.Literal) and atom in wanted for atom in eqn.invars):

@@ -15,6 +15,11 @@ def layer(W: jax.Array, x: jax.Array) -> Any:
     return jnp.tanh(W @ x)
 
 
+def scale(x: jax.Array, by: jax.Array) -> Any:
+    """Let the numbers of an array add up to another one."""
+    return x / x.sum() * by
+
+
 def reads(table: jax.Array, places: jax.Array) -> Any:
     """Read from an array at some places."""
     return table[places]
@@ -35,6 +40,13 @@ CASES = (
         line="jnp.tanh(W @ x)",
         twin=lambda: vmapguide.explain(layer)(of(5, 3, 4), of(5, 4)),
         fix=lambda: vmapguide.explain(layer, in_axes=(None, 0))(of(5, 5), of(5, 5)),
+    ),
+    Case(
+        "VG602",
+        firing=lambda: vmapguide.explain(scale, in_axes=(1, None))(of(5, 5), of()),
+        line="x / x.sum() * by",
+        twin=lambda: vmapguide.explain(scale, in_axes=(0, None))(of(5, 5), of()),
+        fix=lambda: vmapguide.explain(scale, in_axes=(1, None))(of(3, 5), of()),
     ),
     Case(
         "VG603",
