@@ -133,6 +133,15 @@ def test_another_argument_tells() -> None:
     assert len(findings(spelled(of(5, 5), of(3, 5)), "VG602")) == 1
 
 
+def test_an_axis_that_a_library_has_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its user has not chosen it, and cannot change it. A function of JAX's has no such lines."""
+    explanation = vmapguide.explain(scale, in_axes=(1, None))(of(5, 5), of())
+    monkeypatch.setattr("vmapguide._rules.arguments.is_library", lambda _: True)
+    assert findings(explanation, "VG602") == []
+    norm = vmapguide.explain(jnp.linalg.norm, in_axes=1)(of(5, 5))
+    assert len(findings(norm, "VG602")) == 1
+
+
 def test_leaves_of_one_argument_are_one_finding() -> None:
     """The first of them is named."""
     tree = {"a": of(5, 5), "b": of(5, 5)}

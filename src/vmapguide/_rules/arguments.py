@@ -16,6 +16,7 @@ import jax.extend.core as jec
 
 from vmapguide._data import Finding, Rule
 from vmapguide._jaxpr.compat import opened
+from vmapguide._jaxpr.source_files import is_library
 from vmapguide._rules.subject import Argument, Subject, rank
 from vmapguide._rules.transposes import there_and_back
 from vmapguide._trace.steps import Step
@@ -122,13 +123,11 @@ def _hidden_axes(subject: Subject) -> Iterator[Finding]:
         elif not argument.is_spelled:
             return
     for root, (argument, axis, other) in hidden.items():
+        step = _first_reader(subject, root)
+        if step is not None and step.source is not None and is_library(step.source.file):
+            continue  # The axis that a library has chosen is its own affair.
         yield subject.found(
-            AXIS_HIDDEN,
-            _first_reader(subject, root),
-            name=argument.name,
-            axis=axis,
-            other=other,
-            size=subject.size,
+            AXIS_HIDDEN, step, name=argument.name, axis=axis, other=other, size=subject.size
         )
 
 
