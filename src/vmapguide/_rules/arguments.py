@@ -81,7 +81,7 @@ def _mapped_parameters(subject: Subject) -> Iterator[Finding]:
     for var, argument in zip(variables, subject.arguments, strict=True):
         if argument.is_spelled or argument.axis is None:
             return
-        leaves.setdefault(_root(argument.name), []).append(var)
+        leaves.setdefault(argument.root, []).append(var)
     named = {root for root in leaves if _MATRIX.fullmatch(root) or root in _MODEL}
     if named == leaves.keys():
         return
@@ -113,13 +113,13 @@ def _hidden_axes(subject: Subject) -> Iterator[Finding]:
         return
     hidden: dict[str, tuple[Argument, int, int]] = {}
     for var, argument in zip(variables, subject.arguments, strict=True):
-        if argument.axis is None:
-            continue
         shape = var.aval.shape  # type: ignore[attr-defined]
-        axis = range(len(shape))[argument.axis]
+        if argument.axis is None or not shape:  # A type may be batched in its own way.
+            continue
+        axis = argument.axis % len(shape)
         others = [n for n, size in enumerate(shape) if size == subject.size and n != axis]
         if axis and others:
-            hidden.setdefault(_root(argument.name), (argument, axis, others[0]))
+            hidden.setdefault(argument.root, (argument, axis, others[0]))
         elif not argument.is_spelled:
             return
     for root, (argument, axis, other) in hidden.items():
@@ -131,18 +131,13 @@ def _hidden_axes(subject: Subject) -> Iterator[Finding]:
         )
 
 
-def _root(name: str) -> str:
-    """Return the name of the argument that a leaf is in."""
-    return re.split(r"\W", name, maxsplit=1)[0]
-
-
 def _first_reader(subject: Subject, root: str) -> Step | None:
     """Return the first step that reads an argument."""
     jaxpr = opened(subject.per_example)
     wanted = {
         var
         for var, argument in zip(jaxpr.invars, subject.arguments, strict=True)
-        if _root(argument.name) == root
+        if argument.root == root
     }
     for eqn in jaxpr.eqns:
         if any(not isinstance(atom, jec.Literal) and atom in wanted for atom in eqn.invars):

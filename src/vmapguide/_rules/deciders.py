@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Mapping
 
 from vmapguide._jaxpr.compat import opened
@@ -29,10 +28,10 @@ class Deciders:
         Nothing is followed before somebody asks.
         """
         self._jaxpr = subject.per_example
-        names = [argument.name for argument in subject.arguments]
+        self._roots = {argument.name: argument.root for argument in subject.arguments}
         is_mapped = [argument.axis is not None for argument in subject.arguments]
-        if sum(is_mapped) > _MANY:
-            names = [*map(_argument, names)]
+        by_leaf = sum(is_mapped) <= _MANY
+        names = [a.name if by_leaf else a.root for a in subject.arguments]
         mapped = dict.fromkeys(n for n, m in zip(names, is_mapped, strict=True) if m)
         self._mapped = {
             name: [m and n == name for n, m in zip(names, is_mapped, strict=True)]
@@ -55,7 +54,9 @@ class Deciders:
             return ()
         place = self._places[id(step.equation)]
         names = [name for name, decided in self._decided.items() if place in decided]
-        return tuple(names if len(names) <= _FEW else dict.fromkeys(map(_argument, names)))
+        if len(names) > _FEW:
+            names = [*dict.fromkeys(self._roots.get(name, name) for name in names)]
+        return tuple(names)
 
     @functools.cached_property
     def _decided(self) -> Mapping[str, frozenset[Place]]:
@@ -68,8 +69,3 @@ class Deciders:
             for number, jaxpr in enumerate(walk(self._jaxpr))
             for index, eqn in enumerate(jaxpr.eqns)
         }
-
-
-def _argument(leaf: str) -> str:
-    """Return the name of the argument that a leaf is in: `params` of `params['W']`."""
-    return re.split(r"[.\[]", leaf)[0]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -43,6 +44,11 @@ class Argument:
     name: str
     axis: int | None
     is_spelled: bool
+
+    @property
+    def root(self) -> str:
+        """What the user calls the whole argument: `params`."""
+        return re.split(r"\W", self.name, maxsplit=1)[0]
 
 
 @dataclass(frozen=True, eq=False)
