@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from vmapguide._data import Finding as Finding
     from vmapguide._data import LeafResult as LeafResult
     from vmapguide._data import Loop as Loop
+    from vmapguide._data import Sharded as Sharded
     from vmapguide._data import Source as Source
     from vmapguide._data import Work as Work
     from vmapguide._data import XlaCost as XlaCost
@@ -63,6 +64,7 @@ _PLACES = {
     "Finding": "vmapguide._data",
     "LeafResult": "vmapguide._data",
     "Loop": "vmapguide._data",
+    "Sharded": "vmapguide._data",
     "Source": "vmapguide._data",
     "Work": "vmapguide._data",
     "XlaCost": "vmapguide._data",

@@ -15,14 +15,15 @@ import numpy as np
 
 from vmapguide._advice import wrong_calls
 from vmapguide._advice.waiting import waiting
-from vmapguide._data import LeafResult
+from vmapguide._data import LeafResult, Sharded
 from vmapguide._measure.both_sides import Sides
 from vmapguide._measure.causes import reasons
 from vmapguide._measure.causes.evidence import Reason
 from vmapguide._show.agreement import summary
 from vmapguide._show.report import Answer, Report, Reported, Verdict
-from vmapguide._show.words import counted
+from vmapguide._show.words import counted, sharded_text
 from vmapguide._trace.call import Call, Vmap
+from vmapguide._trace.shards import sharded_leaves
 from vmapguide._trace.user_names import function_name
 
 
@@ -43,6 +44,7 @@ class Check(Reported):
             example in `examples`.
         reasons: why they differ, as far as it is known. A `shared key` and an `effect` are told
             of even if they do not.
+        sharded: the arguments of which each of several devices has a part.
 
     Example:
         >>> import jax, jax.numpy as jnp, vmapguide
@@ -56,6 +58,7 @@ class Check(Reported):
     examples: tuple[int, ...]
     leaves: tuple[LeafResult, ...]
     reasons: tuple[Reason, ...]
+    sharded: tuple[Sharded, ...]
     _call: str
 
     @property
@@ -81,8 +84,8 @@ class Check(Reported):
 
         Returns:
             A dictionary with the keys `schema` (`"vmapguide.check/1"`), `name`, `same`,
-            `batch_size`, `examples`, `leaves` (the fields of `LeafResult`) and `reasons` (those
-            of `Reason`).
+            `batch_size`, `examples`, `leaves` (the fields of `LeafResult`), `reasons` (those of
+            `Reason`) and `sharded` (those of `Sharded`).
         """
         return {
             "schema": "vmapguide.check/1",
@@ -92,6 +95,7 @@ class Check(Reported):
             "examples": list(self.examples),
             "leaves": [leaf.to_dict() for leaf in self.leaves],
             "reasons": [reason.to_dict() for reason in self.reasons],
+            "sharded": [*map(dataclasses.asdict, self.sharded)],
         }
 
     def _as_report(self) -> Report:
@@ -102,7 +106,8 @@ class Check(Reported):
         answer: Answer = "yes" if self.same else "no"
         leaves = [dataclasses.replace(leaf, index=self._element(leaf)) for leaf in self.leaves]
         because = summary(tuple(leaves), "example")
-        notes = [reason.text for reason in self.reasons]
+        notes = [sharded_text(self.sharded)] if self.sharded else []
+        notes += [reason.text for reason in self.reasons]
         if not self.same and not {reason.code for reason in self.reasons} - reasons.NOTICE_CODES:
             notes += ["Why is not known: none of the known causes explains it."]
         return Report(
@@ -202,6 +207,7 @@ def check(
             examples=chosen,
             leaves=evidence.leaves,
             reasons=reasons.find(evidence),
+            sharded=sharded_leaves(call.names, call.leaves),
             _call=call.text(),
         )
 

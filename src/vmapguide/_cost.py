@@ -16,13 +16,14 @@ import jax
 
 from vmapguide._advice import wrong_calls
 from vmapguide._advice.waiting import waiting
-from vmapguide._data import Choice, CostStep, Gap, Loop, Work, XlaCost
+from vmapguide._data import Choice, CostStep, Gap, Loop, Sharded, Work, XlaCost
 from vmapguide._explanation import Explanation
 from vmapguide._jaxpr import source_pieces
 from vmapguide._measure import costs, xla
 from vmapguide._show.cost import CostView, cost_report, sentence
 from vmapguide._show.report import Report, Reported
-from vmapguide._trace.user_names import transformed_name
+from vmapguide._trace.shards import sharded_leaves
+from vmapguide._trace.user_names import leaf_names, transformed_name
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -46,6 +47,8 @@ class Cost(Reported):
         steps: what each equation costs, or each step of an explanation. If that is not complete,
             what each batched equation costs.
         axis_sizes: of an explanation the sizes of the batch axes by their names.
+        sharded: the arguments of which each of several devices has a part. What XLA says is about
+            one of the devices.
         choices: the conds whose branches differ in what they cost.
         cheapest: the totals if each of them takes its cheapest branch, and not its dearest.
         choices_of_one: of an explanation the choices of one example, whose dearest branches are in
@@ -69,6 +72,7 @@ class Cost(Reported):
     uncounted: Mapping[str, int]
     steps: tuple[CostStep, ...]
     axis_sizes: Mapping[str, int]
+    sharded: tuple[Sharded, ...]
     choices: tuple[Choice, ...]
     cheapest: Work
     choices_of_one: tuple[Choice, ...]
@@ -110,9 +114,10 @@ class Cost(Reported):
         Returns:
             A dictionary with the keys `schema` (`"vmapguide.cost/1"`), `name`, `flops`,
             `transcendentals`, `bytes`, `loops` (the fields of `Loop`), `uncounted`, `steps` (the
-            fields of `CostStep`), `axis_sizes`, `choices` and `choices_of_one` (the fields of
-            `Choice`), `cheapest` (those of `Work`), `xla` (those of `XlaCost`, or None),
-            `xla_error` and `differences`. A source has the fields of `Source` and its `expression`.
+            fields of `CostStep`), `axis_sizes`, `sharded` (those of `Sharded`), `choices` and
+            `choices_of_one` (the fields of `Choice`), `cheapest` (those of `Work`), `xla` (those of
+            `XlaCost`, or None), `xla_error` and `differences`. A source has the fields of `Source`
+            and its `expression`.
         """
         return {
             "schema": "vmapguide.cost/1",
@@ -124,6 +129,7 @@ class Cost(Reported):
             "uncounted": dict(self.uncounted),
             "steps": [*map(_plain, self.steps)],
             "axis_sizes": dict(self.axis_sizes),
+            "sharded": [*map(dataclasses.asdict, self.sharded)],
             "choices": [*map(_plain, self.choices)],
             "choices_of_one": [*map(_plain, self.choices_of_one)],
             "cheapest": dataclasses.asdict(self.cheapest),
@@ -136,6 +142,7 @@ class Cost(Reported):
         view = CostView(
             name=self.name,
             call=self._call,
+            sharded=self.sharded,
             total=Work(self.flops, self.transcendentals, self.bytes),
             cheapest=self.cheapest,
             loops=self.loops,
@@ -242,6 +249,7 @@ def cost(
             costs.of_jaxpr(jaxpr),
             name=name,
             axis_sizes={},
+            sharded=sharded_leaves(leaf_names(f, args, kwargs), jax.tree.leaves((args, kwargs))),
             call=wrong_calls.arguments_text(f, args, kwargs),
             compile_=lambda: jitted.lower(*args, **kwargs).compile(),
         )
@@ -259,8 +267,9 @@ def _of_explanation(explanation: Explanation) -> Cost:
         else costs.of_jaxpr(batched),
         name=f"vmap({explanation.name})",
         axis_sizes=dict(sizes),
+        sharded=explanation.sharded,
         call=", ".join(f"{letter} = {size}" for letter, size in sizes.items()),
-        compile_=lambda: xla.compile_jaxpr(batched),
+        compile_=lambda: xla.compile_jaxpr(batched, explanation._shardings),  # noqa: SLF001
     )
 
 
@@ -269,6 +278,7 @@ def _cost(
     *,
     name: str,
     axis_sizes: Mapping[str, int],
+    sharded: tuple[Sharded, ...],
     call: str,
     compile_: Callable[[], Any],
 ) -> Cost:
@@ -281,6 +291,7 @@ def _cost(
         uncounted=program.uncounted,
         steps=program.steps,
         axis_sizes=axis_sizes,
+        sharded=sharded,
         choices=program.choices,
         cheapest=program.cheapest,
         choices_of_one=program.choices_of_one,

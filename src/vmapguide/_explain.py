@@ -15,6 +15,7 @@ from vmapguide._advice.waiting import waiting
 from vmapguide._explanation import Explanation
 from vmapguide._rules.subject import Argument
 from vmapguide._trace.call import Call, TracedArguments, Vmap
+from vmapguide._trace.shards import sharded_leaves
 from vmapguide._trace.trace import trace
 from vmapguide._trace.user_names import captured_names, home_of, transformed_name
 
@@ -93,6 +94,7 @@ def explain(
             boundary=found.boundary,
             unknown=found.unknown,
             axis_sizes=found.axis_sizes,
+            sharded=sharded_leaves(call.names, call.leaves),
             complete=found.complete,
             _call=call.text(),
             _captured=captured_names(f),
@@ -100,6 +102,7 @@ def explain(
                 Argument(name, axis, is_spelled=not isinstance(in_axes, int))
                 for name, axis in zip(found.arguments, found.argument_axes, strict=True)
             ),
+            _shardings=found.shardings,
             _shapes=found.shapes,
             _values=found.values,
             _home=home_of(f),

@@ -11,11 +11,11 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import jax.extend.core as jec
 
-from vmapguide._data import AnnotatedFunction, Finding, Kind, Limits
+from vmapguide._data import AnnotatedFunction, Finding, Kind, Limits, Sharded
 from vmapguide._explanation_contents import Contents
 from vmapguide._jaxpr import primitives, source_files, to_data
 from vmapguide._jaxpr.pickled import without_jaxprs
@@ -66,6 +66,7 @@ class Explanation(Shown):
             the equations nested in an equation follow it.
         boundary: the batched equations that `vmap` added for `in_axes` and `out_axes`.
         axis_sizes: the sizes of the batch axes by their names, the outermost first: `{"B": 3}`.
+        sharded: the arguments of which each of several devices has a part.
         unknown: the batched equations of which it is not known where they came from.
         complete: whether every batched equation was mapped to its source. If it is False, the
             jaxprs are right all the same, what could not be mapped is in `unknown`, and the steps
@@ -88,10 +89,12 @@ class Explanation(Shown):
     boundary: tuple[jec.JaxprEqn, ...]
     unknown: tuple[jec.JaxprEqn, ...]
     axis_sizes: Mapping[str, int]
+    sharded: tuple[Sharded, ...]
     complete: bool
     _call: str
     _captured: Mapping[int, str]
     _arguments: tuple[Argument, ...]
+    _shardings: tuple[Any, ...]
     _shapes: Mapping[jec.Var, tuple[int | str, ...]]
     _values: Mapping[jec.Var, jec.Var]
     _home: source_files.Home
@@ -195,13 +198,13 @@ class Explanation(Shown):
 
         Returns:
             A dictionary with the keys `schema` (`"vmapguide.explanation/1"`), `name`, `axis_sizes`,
-            `complete`, `findings` (as `Finding.to_dict` has them), `functions` (the source of the
-            functions that took part: of each line the numbers of the steps that it `made`, of those
-            whose results are its `values`, and of all that it `led_to`), `per_example` and
-            `batched` (programs, as `Listing.to_dict` has them), `steps`, `boundary` and `unknown`.
-            A step has `equation`, `batched`, `kind`, `batch_axes`, `variants`, `source` (the fields
-            of `Source` and its `expression`), `in_user_code`, `depth` and `bounds`. Batch axes have
-            their names in the types.
+            `sharded` (the fields of `Sharded`), `complete`, `findings` (as `Finding.to_dict` has
+            them), `functions` (the source of the functions that took part: of each line the numbers
+            of the steps that it `made`, of those whose results are its `values`, and of all that it
+            `led_to`), `per_example` and `batched` (programs, as `Listing.to_dict` has them),
+            `steps`, `boundary` and `unknown`. A step has `equation`, `batched`, `kind`,
+            `batch_axes`, `variants`, `source` (the fields of `Source` and its `expression`),
+            `in_user_code`, `depth` and `bounds`. Batch axes have their names in the types.
 
         Example:
             >>> import jax, jax.numpy as jnp, vmapguide
@@ -217,6 +220,7 @@ class Explanation(Shown):
             "schema": "vmapguide.explanation/1",
             "name": self.name,
             "axis_sizes": dict(self.axis_sizes),
+            "sharded": [*map(dataclasses.asdict, self.sharded)],
             "complete": self.complete,
             "findings": [finding.to_dict() for finding in self.findings],
             "functions": [function.to_dict() for function in self._functions],
@@ -459,6 +463,7 @@ class Explanation(Shown):
             name=self.name,
             call=self._call,
             sizes=self.axis_sizes,
+            sharded=self.sharded,
             arguments=self._names,
             whole=self._all.program,
             rows=rows,

@@ -34,3 +34,4 @@ from vmapguide._data.programs import Variable as Variable
 from vmapguide._data.sources import Source as Source
 from vmapguide._data.values import Block as Block
 from vmapguide._data.values import LeafResult as LeafResult
+from vmapguide._data.values import Sharded as Sharded

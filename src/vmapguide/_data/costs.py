@@ -157,6 +157,7 @@ class XlaCost:
         library_calls: whether the program calls functions that XLA does not look into.
         fuses: whether XLA has put several operations together.
         loops: whether the program has loops, of whose bodies XLA counts one run.
+        devices: how many devices the program runs on. All numbers are those of one of them.
 
     Example:
         >>> import jax, jax.numpy as jnp, vmapguide
@@ -175,6 +176,7 @@ class XlaCost:
     library_calls: bool
     fuses: bool
     loops: bool
+    devices: int = 1
 
 
 # Why a count of a jaxpr is not that of XLA.
@@ -185,6 +187,7 @@ GapCode = OneOf[
     "while",
     "library",
     "hidden loop",
+    "devices",
     "fewer",
     "more",
     "fused",

@@ -14,20 +14,27 @@ class Type:
 
     `shape` is None for what has no shape of its own to show (tokens, references): then `dtype`
     holds the whole text. A dimension is an int, or a string where an axis has a name (`"B"`).
-    `suffix` is what JAX prints behind the shape of a value that is not alike on all devices.
+    `suffix` is what JAX prints behind the shape of a value that is not alike on all devices, and
+    `mesh_axes` what it prints behind each dimension that is sharded by its type, as in `16@d`.
     """
 
     dtype: str
     shape: tuple[int | str, ...] | None
     weak: bool = False
     suffix: str = ""
+    mesh_axes: tuple[str, ...] = ()
+
+    @property
+    def sizes(self) -> tuple[str, ...]:
+        """The dimensions as they are printed: `("B@d", "5")`."""
+        places = self.mesh_axes or ("",) * len(self.shape or ())
+        return tuple(f"{size}{at}" for size, at in zip(self.shape or (), places, strict=True))
 
     def __str__(self) -> str:
         """Return the type as text; weak ones with the star of JAX's promotion table: `f32*[]`."""
         if self.shape is None:
             return self.dtype
-        sizes = ",".join(map(str, self.shape))
-        return f"{self.dtype}{'*' if self.weak else ''}[{sizes}]{self.suffix}"
+        return f"{self.dtype}{'*' if self.weak else ''}[{','.join(self.sizes)}]{self.suffix}"
 
 
 @dataclass(frozen=True)

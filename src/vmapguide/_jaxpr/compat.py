@@ -12,6 +12,7 @@ import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import jax
 import jax.extend.core as jec
 
 
@@ -136,6 +137,13 @@ def type_text(aval: Any) -> str:
     """Return a type as JAX prints it in a jaxpr: `f32[3,5]`."""
     text: str = aval.str_short(short_dtypes=True)
     return text
+
+
+def sharding_of_type(leaf: Any) -> Any:
+    """Return the sharding of an array if its type says it, as with explicit axes of a mesh."""
+    sharding = getattr(leaf, "sharding", None)
+    types = getattr(getattr(sharding, "mesh", None), "axis_types", ())
+    return sharding if jax.sharding.AxisType.Explicit in types else None
 
 
 # -- Functions --------------------------------------------------------------

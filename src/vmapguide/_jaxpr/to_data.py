@@ -33,6 +33,9 @@ from vmapguide._jaxpr.walk import jaxprs_in, nested
 # An argument's own name is used in the listing if it is short and reads as one word.
 _READABLE_NAME = re.compile(r"[\w.\[\]'\"]{1,24}")
 
+# A dimension of a type as JAX prints it: `16`, `16@d` or `16@(x,y)`.
+_SIZE = re.compile(r"([^,@]+)((?:@(?:\([^)]*\)|[^,]+))?)(?:,|$)")
+
 
 def read(
     jaxpr: AnyJaxpr,
@@ -207,7 +210,12 @@ def type_of(aval: Any) -> Type:
     text = type_text(aval)
     parts = re.fullmatch(r"([^\[]+)\[([^\]]*)\](\{.*\})?", text)
     shape = getattr(aval, "shape", None)
-    if parts is None or shape is None or parts[2] != ",".join(map(str, shape)):
+    if parts is None or shape is None:
         return Type(text, None)
+    # Each size, and behind an @ the axis or axes of a mesh that it is sharded over.
+    sizes = _SIZE.findall(parts[2])
+    if [size for size, _ in sizes] != [*map(str, shape)]:
+        return Type(text, None)
+    places = tuple(place for _, place in sizes)
     weak = bool(getattr(aval, "weak_type", False))
-    return Type(parts[1], tuple(shape), weak, parts[3] or "")
+    return Type(parts[1], tuple(shape), weak, parts[3] or "", places if any(places) else ())

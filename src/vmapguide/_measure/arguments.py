@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
 
 from vmapguide._advice import wrong_calls
+from vmapguide._jaxpr.compat import sharding_of_type
 from vmapguide._trace.call import Call, filled
 
 
@@ -149,8 +151,17 @@ def copied(leaf: Any) -> Any:
     return leaf.copy() if isinstance(leaf, np.ndarray) else leaf
 
 
-def taken(leaf: Any, axis: int, example: int | slice) -> Any:
-    """Return one example of a leaf, or the batch of it alone, in memory of its own."""
+def taken(leaf: Any, axis: int, examples: int | slice | jax.Array) -> Any:
+    """Return one example of a leaf, or a batch of some, in memory of its own."""
     array = jnp.asarray(leaf)
-    one = array[(slice(None),) * range(array.ndim)[axis] + (example,)]
-    return copied(one) if one is array else one
+    axis = range(array.ndim)[axis]
+    index = (slice(None),) * axis + (examples,)
+    if (sharding := sharding_of_type(array)) is None:
+        some = array[index]
+    else:
+        # Of an axis that the type says is sharded, JAX takes nothing unless it is told where to.
+        places = [*sharding.spec, *[None] * array.ndim][: array.ndim]
+        places[axis : axis + 1] = [] if isinstance(examples, int) else [None]
+        out = NamedSharding(sharding.mesh, PartitionSpec(*places))
+        some = array.at[index].get(out_sharding=out)
+    return copied(some) if some is array else some

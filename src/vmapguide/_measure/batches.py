@@ -12,7 +12,9 @@ import jax
 import jax.numpy as jnp
 
 from vmapguide._advice import wrong_calls
+from vmapguide._measure.arguments import taken
 from vmapguide._trace.call import leaf_axes
+from vmapguide._trace.shards import sharding_of
 
 
 def checked_sizes(sweep: Any) -> tuple[int | None, ...]:
@@ -68,7 +70,21 @@ def resized(args: Any, kwargs: Any, in_axes: Any, size: int) -> tuple[Any, Any]:
                 f"is {wrong_calls.describe(array)}. Put None in its place for what all examples "
                 f"share."
             )
-        examples = jnp.arange(size) % array.shape[axis]
-        leaves_of_size.append(array[(slice(None),) * range(array.ndim)[axis] + (examples,)])
+        some = taken(array, axis, jnp.arange(size) % array.shape[axis])
+        leaves_of_size.append(_sharded_alike(some, leaf))
     args, kwargs = jax.tree.unflatten(tree, leaves_of_size)
     return args, kwargs
+
+
+def _sharded_alike(batch: Any, leaf: Any) -> Any:
+    """Return a batch of another size on the devices that the argument lies on, and as it does."""
+    sharding = sharding_of(leaf)
+    if sharding is None:
+        return batch
+    try:
+        return jax.device_put(batch, sharding)
+    except ValueError as error:
+        raise ValueError(
+            f"benchmark: a batch of the type {wrong_calls.describe(batch)} cannot be sharded over "
+            f"{sharding.num_devices} devices as the argument is. Name other sizes in sweep=."
+        ) from error

@@ -19,7 +19,7 @@ from vmapguide._advice.vmap_notes import noting
 from vmapguide._data import LeafResult
 from vmapguide._jaxpr.walk import plain_call
 from vmapguide._measure import agreement
-from vmapguide._measure.arguments import Arguments, Example
+from vmapguide._measure.arguments import Arguments, Example, taken
 from vmapguide._measure.causes.stand_ins import with_stand_ins
 from vmapguide._measure.compiled_loop import Run, run_loop, trace_program
 from vmapguide._measure.progress import tracked
@@ -235,4 +235,4 @@ def _chosen(leaf: Any, axis: int | None, examples: tuple[int, ...]) -> jax.Array
     leaf = jnp.asarray(leaf)
     if axis is None:
         return jnp.broadcast_to(leaf, (len(examples), *leaf.shape))
-    return jnp.moveaxis(leaf, axis, 0)[jnp.asarray(examples)]
+    return jnp.moveaxis(taken(leaf, axis, jnp.asarray(examples)), axis, 0)

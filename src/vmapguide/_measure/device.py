@@ -14,7 +14,8 @@ def device_text() -> str:
     first = jax.devices()[0]
     # JAX calls every processor "cpu".
     kind = _processor() if first.platform == "cpu" else first.device_kind
-    return f"{kind}, JAX {jax.__version__} on its {first.platform} backend"
+    others = f" with {count} devices" if (count := jax.device_count()) > 1 else ""
+    return f"{kind}, JAX {jax.__version__} on its {first.platform} backend{others}"
 
 
 def _processor() -> str:

@@ -68,10 +68,13 @@ def with_constants_as_arguments(
     return _compiled(jax.jit(opened, keep_unused=True).lower(constants, *leaves))
 
 
-def compile_jaxpr(jaxpr: jec.ClosedJaxpr) -> jax.stages.Compiled:
-    """Compile a jaxpr for arguments of its types."""
+def compile_jaxpr(jaxpr: jec.ClosedJaxpr, shardings: Sequence[Any]) -> jax.stages.Compiled:
+    """Compile a jaxpr for arguments of its types, which lie where `shardings` say."""
     avals: list[Any] = [variable.aval for variable in jaxpr.jaxpr.invars]
-    types = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals]
+    types = [
+        jax.ShapeDtypeStruct(aval.shape, aval.dtype, sharding=sharding)
+        for aval, sharding in zip(avals, shardings, strict=True)
+    ]
     return jax.jit(jec.jaxpr_as_fun(jaxpr)).lower(*types).compile()
 
 
@@ -144,7 +147,14 @@ def cost_of(compiled: Any) -> XlaCost:
         library_calls=" custom-call(" in text,
         fuses=" fusion(" in text,
         loops=" while(" in text,
+        devices=_devices(compiled),
     )
+
+
+def _devices(compiled: Any) -> int:
+    """Return how many devices a compiled program runs on, as its arguments and results lie."""
+    places = jax.tree.leaves((compiled.input_shardings, compiled.output_shardings))
+    return max((place.num_devices for place in places), default=1)
 
 
 def gaps(
@@ -174,18 +184,30 @@ def gaps(
         return
     theirs = said.flops + (said.transcendentals or 0)
     repeated = sorted({length for length in scans if length > 1})
-    unexplained = not (repeated or loops or said.library_calls or said.loops)
     if repeated and theirs < work:
         yield Gap("scan", ", ".join(map(str, repeated)))
     if loops:
         yield Gap("while", ", ".join(dict.fromkeys(loop.name for loop in loops)))
     if said.library_calls and theirs < work:
         yield Gap("library")
+    if said.devices > 1:
+        # How the work is shared out is XLA's choice, and what else differs is not known.
+        yield Gap("devices", f"{said.devices:,}")
+    else:
+        yield from _unexplained(work, moved, said, repeated=bool(repeated), loops=bool(loops))
+
+
+def _unexplained(
+    work: int, moved: int, said: XlaCost, *, repeated: bool, loops: bool
+) -> Iterator[Gap]:
+    """Yield what XLA must have done where loops of the jaxpr do not explain its counts."""
+    theirs = (said.flops or 0) + (said.transcendentals or 0)
     if said.loops and theirs < work and not repeated and not loops:
         yield Gap("hidden loop")
-    if theirs < (1 - _CLOSE) * work and unexplained:
+    is_explained = repeated or loops or said.library_calls or said.loops
+    if theirs < (1 - _CLOSE) * work and not is_explained:
         yield Gap("fewer")
     if theirs > (1 + _CLOSE) * work and not loops:
         yield Gap("more")
-    if said.bytes is not None and said.fuses and said.bytes < moved and unexplained:
+    if said.bytes is not None and said.fuses and said.bytes < moved and not is_explained:
         yield Gap("fused")

@@ -9,8 +9,9 @@ import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from vmapguide._data import Bytes, Choice, CostStep, Gap, GapCode, Loop, Work, XlaCost
+from vmapguide._data import Bytes, Choice, CostStep, Gap, GapCode, Loop, Sharded, Work, XlaCost
 from vmapguide._show.report import Report, Row, Table
+from vmapguide._show.words import sharded_text
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class CostView:
 
     name: str
     call: str
+    sharded: Sequence[Sharded]
     total: Work
     cheapest: Work
     loops: Sequence[Loop]
@@ -62,6 +64,7 @@ def cost_report(view: CostView) -> Report:
         call=view.call,
         tables=(_lines_table(view), _totals_table(view)),
         notes=(
+            *([sharded_text(view.sharded)] if view.sharded else []),
             *_about_choices(view),
             *_about_choices_of_one(view),
             *_about_loops(view),
@@ -82,6 +85,7 @@ _GAPS: dict[GapCode, str] = {
     "library": "XLA does not look into the library functions that the program calls.",
     "hidden loop": "The compiled program has a loop that the jaxpr does not show, such as that of "
     "the random number generator on a CPU. XLA counts its body once.",
+    "devices": "The program runs on {} devices, and XLA's figures are those of one of them.",
     "fewer": "XLA has merged operations, left some out, or computed them while it compiled.",
     "more": "XLA takes several instructions for what is one operation here, such as a special "
     "function or a cumulative sum, or counts index arithmetic.",
@@ -174,7 +178,9 @@ def _totals_table(view: CostView) -> Table:
         row("arguments", "", getattr(xla, "arguments", None)),
         row("results", "", getattr(xla, "results", None)),
     ]
-    return Table(("", "the jaxpr", "XLA"), tuple(rows), frozenset({1, 2}))
+    devices = xla.devices if xla is not None else 1
+    theirs = "XLA" if devices == 1 else f"XLA, one of {devices:,} devices"
+    return Table(("", "the jaxpr", theirs), tuple(rows), frozenset({1, 2}))
 
 
 def _about_choices(view: CostView) -> Iterator[str]:

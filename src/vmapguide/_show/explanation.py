@@ -20,6 +20,7 @@ from vmapguide._data import (
     Finding,
     Literal,
     Program,
+    Sharded,
     Source,
     Type,
     Variable,
@@ -87,6 +88,7 @@ class ExplanationView:
         name: what the function is called.
         call: the arguments of `jax.vmap`, as written.
         sizes: the sizes of the batch axes.
+        sharded: the arguments of which each of several devices has a part.
         arguments: what the user calls each argument of `whole`.
         whole: the batched program.
         rows: the steps.
@@ -101,6 +103,7 @@ class ExplanationView:
     name: str
     call: str
     sizes: Mapping[str, int]
+    sharded: Sequence[Sharded]
     arguments: Sequence[str]
     whole: Program
     rows: tuple[Row, ...]

@@ -17,6 +17,7 @@ from vmapguide._show.markup import (
     tag,
 )
 from vmapguide._show.tokens import Token, equation_tokens
+from vmapguide._show.words import sharded_text
 
 
 def explanation_html(view: ExplanationView, *, fold: bool = True) -> Markup:
@@ -54,6 +55,7 @@ def header_html(view: ExplanationView) -> Markup:
         " ",
         tag("span", of_tokens(explanation.signature(view)), class_="vg-signature"),
         tag("span", *sizes, class_="vg-sizes"),
+        tag("span", sharded_text(view.sharded), class_="vg-sizes") if view.sharded else "",
         class_="vg-head",
     )
 

@@ -14,6 +14,7 @@ from vmapguide._show import explanation
 from vmapguide._show.explanation import HEADINGS, ExplanationView, Group, Row
 from vmapguide._show.explanation_summary import NOTHING_FOUND, folded, place, summary
 from vmapguide._show.tokens import equation_tokens
+from vmapguide._show.words import sharded_text
 from vmapguide._show.wrap import broken
 
 
@@ -61,6 +62,8 @@ def header_text(view: ExplanationView, width: int) -> Iterator[str]:
     else:
         for part in head:
             yield from broken(part, width, hang=2)
+    if view.sharded:
+        yield from broken(sharded_text(view.sharded), width, hang=2)
 
 
 class _Printer:

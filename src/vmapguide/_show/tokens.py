@@ -90,9 +90,9 @@ def type_tokens(kind: Type) -> tuple[Token, ...]:
         return (Token(str(kind), "type"),)
     before, _, _ = str(kind).partition("[")
     inner: list[Token] = []
-    for size in kind.shape:
-        # The product of two axes is both: "B·4" is B and 4.
-        for part in re.split(r"(·)", str(size)):
+    for size in kind.sizes:
+        # The product of two axes is both: "B·4" is B and 4. What it is sharded over is no axis.
+        for part in re.split(r"(·|@.*)", size):
             is_axis = part[:1].isalpha()
             inner.append(Token(part, "axis" if is_axis else "type"))
         inner.append(Token(",", "type"))

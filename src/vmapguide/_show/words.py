@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+from vmapguide._data import Sharded
+
+
+# Of more arguments than this the others are counted.
+_FEW = 3
 
 
 def counted(number: int, noun: str) -> str:
@@ -15,6 +21,16 @@ def listed(texts: Iterable[object]) -> str:
     """Return texts as a sentence lists them: `a, b and c`."""
     *first, last = map(str, texts)
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def sharded_text(leaves: Sequence[Sharded]) -> str:
+    """Say which arguments are sharded, and what of each lies on one device."""
+    said = [
+        f"{leaf.name}, {leaf.shard_type} of {leaf.type} on each of {leaf.devices} devices"
+        for leaf in leaves[:_FEW]
+    ]
+    said += [f"{len(leaves) - _FEW} more"] if len(leaves) > _FEW else []
+    return f"Sharded: {'; '.join(said)}."
 
 
 def printable(text: str) -> str:

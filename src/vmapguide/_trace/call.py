@@ -103,7 +103,7 @@ class Call:
             with self.computing(is_eager):
                 return self.vmap(f)(*args, **kwargs)
 
-        return jax.make_jaxpr(staged)(*itertools.compress(self.leaves, self.traced))
+        return jax.make_jaxpr(staged)(*self.traced_leaves)
 
     def resized(self, axis_size: int, leaves: Sequence[Any]) -> Call:
         """Return the same call with another batch size: other leaves, traced as these are."""
@@ -115,6 +115,11 @@ class Call:
     def traced_names(self) -> tuple[str, ...]:
         """The names of the leaves that are traced, in their order."""
         return tuple(itertools.compress(self.names, self.traced))
+
+    @property
+    def traced_leaves(self) -> tuple[Any, ...]:
+        """The leaves that are traced, in their order."""
+        return tuple(itertools.compress(self.leaves, self.traced))
 
     @property
     def traced_axes(self) -> tuple[int | None, ...]:

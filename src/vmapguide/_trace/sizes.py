@@ -8,6 +8,7 @@ unrolled at that size, too.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import jax
 import jax.extend.core as jec
 
-from vmapguide._jaxpr.compat import AnyJaxpr, opened
+from vmapguide._jaxpr.compat import AnyJaxpr, opened, sharding_of_type
 from vmapguide._jaxpr.walk import nested, walk
 from vmapguide._trace.call import Call, leaf_axes
 from vmapguide._trace.marks import Path
@@ -34,12 +35,15 @@ class Resized:
     Attributes:
         call: the call.
         sizes: the names and sizes of the axes, the outermost `vmap` first: `{"B": 3}`.
-        primes: the sizes that stand for them.
+        primes: the primes that stand for them.
+        shards: over how many devices each axis is sharded, by its type or by `spmd_axis_name`: it
+            is of as many times its prime, and in a `shard_map` of the prime alone.
     """
 
     call: Call
     sizes: Mapping[str, int]
     primes: tuple[int, ...]
+    shards: tuple[int, ...]
 
     @property
     def is_hidden(self) -> bool:
@@ -50,9 +54,9 @@ class Resized:
         """Say whether a number is another one with the primes in the place of the sizes."""
         if real == other:
             return True
-        for prime, size in zip(self.primes, self.sizes.values(), strict=True):
+        for prime, shards, size in zip(self.primes, self.shards, self.sizes.values(), strict=True):
             while other and other % prime == 0:
-                other = other // prime * size
+                other = other // prime * size // shards
                 if real == other:
                     return True
         return False
@@ -69,10 +73,11 @@ class Resized:
     def _name(self, size: int, grown: int) -> int | str:
         rest, parts = grown, []
         if size != grown:
-            for prime, letter in zip(self.primes, self.sizes, strict=True):
+            for prime, shards, letter in zip(self.primes, self.shards, self.sizes, strict=True):
                 while rest and rest % prime == 0:
-                    rest //= prime
-                    parts.append(letter)
+                    is_whole = rest % (prime * shards) == 0
+                    rest //= prime * shards if is_whole else prime
+                    parts.append(letter if is_whole else f"{letter}/{shards}")
         if parts and rest != 1:
             parts.append(str(rest))
         return "·".join(parts) if parts else size
@@ -85,8 +90,35 @@ def resized(call: Call, batched: AnyJaxpr) -> Resized | None:
     if not sizes:
         return None
     primes = _primes(len(sizes), batched)
-    leaves = _abstract_leaves(call, levels, primes)
-    return Resized(call.resized(primes[0], leaves), sizes, tuple(primes))
+    shards = _shards(call, levels[: len(primes)], batched)
+    stand_ins = [prime * count for prime, count in zip(primes, shards, strict=True)]
+    leaves = _abstract_leaves(call, levels, stand_ins)
+    return Resized(call.resized(stand_ins[0], leaves), sizes, tuple(primes), tuple(shards))
+
+
+def _shards(call: Call, levels: list[tuple[int | None, ...]], batched: AnyJaxpr) -> list[int]:
+    """Return over how many devices the axis of each level is sharded, as far as types know it."""
+    shards = [_spmd_shards(call.vmap.spmd_axis_name, batched), *[1] * (len(levels) - 1)]
+    for index, leaf in enumerate(call.leaves):
+        sharding = sharding_of_type(leaf)
+        positions = _mapped_positions(levels, index, len(leaf.shape)) if sharding else ()
+        for level, position in enumerate(positions):
+            if position is not None:
+                part = sharding.shard_shape(leaf.shape)[position]
+                shards[level] = max(shards[level], leaf.shape[position] // part)
+    return shards
+
+
+def _spmd_shards(names: Any, batched: AnyJaxpr) -> int:
+    """Return over how many devices a `shard_map` shards the axis that `spmd_axis_name` names."""
+    if names is None:
+        return 1
+    meshes: Iterator[Any] = (
+        eqn.params.get("mesh") for jaxpr in walk(batched) for eqn in jaxpr.eqns
+    )
+    shapes = (mesh.shape for mesh in meshes if hasattr(mesh, "shape"))
+    every = names if isinstance(names, tuple) else (names,)
+    return max((math.prod(shape.get(name, 1) for name in every) for shape in shapes), default=1)
 
 
 def _levels(call: Call) -> list[tuple[int | None, ...]]:
@@ -136,21 +168,22 @@ def _sizes(call: Call, levels: list[tuple[int | None, ...]]) -> list[int]:
 
 
 def _abstract_leaves(
-    call: Call, levels: list[tuple[int | None, ...]], primes: list[int]
+    call: Call, levels: list[tuple[int | None, ...]], sizes: list[int]
 ) -> list[Any]:
-    """Return the leaves with primes for the sizes of their mapped axes, and without values."""
+    """Return the leaves with other sizes of their mapped axes, and without values."""
     leaves = []
     for index, leaf in enumerate(call.leaves):
         shape = list(getattr(leaf, "shape", ()))
-        positions = _mapped_positions(levels[: len(primes)], index, len(shape))
-        for prime, position in zip(primes, positions, strict=True):
+        positions = _mapped_positions(levels[: len(sizes)], index, len(shape))
+        for size, position in zip(sizes, positions, strict=True):
             if position is not None:
-                shape[position] = prime
+                shape[position] = size
         if positions == [None] * len(positions):
             leaves.append(leaf)
         else:
             weak = getattr(leaf, "weak_type", False)
-            leaves.append(jax.ShapeDtypeStruct(shape, leaf.dtype, weak_type=weak))
+            kept = {"weak_type": weak, "sharding": sharding_of_type(leaf)}
+            leaves.append(jax.ShapeDtypeStruct(shape, leaf.dtype, **kept))
     return leaves
 
 

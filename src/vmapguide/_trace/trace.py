@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import jax.extend.core as jec
 
@@ -15,6 +16,7 @@ from vmapguide._jaxpr import source_pieces
 from vmapguide._trace.batch_axes import find_axes
 from vmapguide._trace.call import Call, TracedArguments
 from vmapguide._trace.provenance import source_map, without_collector
+from vmapguide._trace.shards import sharding_of
 from vmapguide._trace.steps import Step, boundary, steps, unknown
 
 
@@ -34,6 +36,7 @@ class Trace:
         values: for variables of `batched` the variable of `per_example` that each is the batch of.
         arguments: what the user calls the arguments that were traced.
         argument_axes: which axis of each is mapped; None if it is not mapped, or not known.
+        shardings: where each lies; None if that is one device, or not known.
     """
 
     per_example: jec.ClosedJaxpr
@@ -47,6 +50,7 @@ class Trace:
     values: Mapping[jec.Var, jec.Var]
     arguments: tuple[str, ...]
     argument_axes: tuple[int | None, ...]
+    shardings: tuple[Any, ...]
 
 
 def trace(call: Call, traced: TracedArguments = "all") -> Trace:
@@ -78,4 +82,5 @@ def trace(call: Call, traced: TracedArguments = "all") -> Trace:
             },
             arguments=found.call.traced_names,
             argument_axes=found.call.traced_axes,
+            shardings=tuple(map(sharding_of, found.call.traced_leaves)),
         )
