@@ -186,3 +186,23 @@ def test_numbers(kind: str) -> None:
     result = vmapguide.vmap(layer, in_axes=(None, 0))(W, placed(X, kind, "d"))
     expected = np.tanh(np.asarray(X) @ np.asarray(W).T).sum(axis=1)
     np.testing.assert_allclose(np.asarray(result), expected, rtol=1e-5)
+
+
+def test_a_constraint_shows_its_spec() -> None:
+    """What `spmd_axis_name` changes is the spec; the mesh would hide it."""
+    mesh = mesh_of("auto", 4, 2)
+
+    def constrained(x: Any) -> Any:
+        return jax.lax.with_sharding_constraint(W @ x, NamedSharding(mesh, P("e")))
+
+    text = str(vmapguide.explain(constrained, spmd_axis_name="d")(X))
+    # Of W @ X.T, as it is in the batch.
+    assert "sharding=P('e','d')" in "".join(text.split())
+
+
+def test_resharding_is_no_arithmetic() -> None:
+    """It is known, and has no FLOPs."""
+    whole = NamedSharding(mesh_of("explicit", 8), P())
+    cost = vmapguide.cost(lambda x: jax.sharding.reshard(x, whole))(placed(X, "explicit", "d"))
+    assert not cost.uncounted
+    assert cost.flops == 0

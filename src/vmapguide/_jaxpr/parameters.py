@@ -78,7 +78,7 @@ def _is_empty(value: Any) -> bool:
     # JAX's own functions are rules of other transformations, not part of this program.
     if is_own_function(value):
         return True
-    return isinstance(value, (str, tuple, list, dict)) and not value
+    return isinstance(value, (str, tuple, list, dict, frozenset)) and not value
 
 
 @functools.cache
@@ -125,6 +125,8 @@ def text_of(value: Any) -> str:  # noqa: C901, PLR0911 - one case for each kind 
             return "{" + ", ".join(f"{text_of(k)}: {text_of(v)}" for k, v in value.items()) + "}"
         case np.dtype():
             return value.name
+        case jax.sharding.NamedSharding():
+            return str(value.spec)  # The mesh is the program's, and long.
     name = getattr(value, "__name__", None)
     if callable(value) and isinstance(name, str):
         return name

@@ -281,6 +281,7 @@ PRIMITIVES: dict[str, Traits] = {
     "regularized_incomplete_beta": _TRANSCENDENTAL,
     "rem": _ARITHMETIC,
     "remat2": Traits("inside", body="jaxpr"),
+    "reshard": _MOVES,
     "reshape": Traits("free", role="layout", keeps_key="part"),
     "rev": _MOVES,
     "rng_bit_generator": Traits("unknown", role="random", consumes_key=True, stands_alone=True),
