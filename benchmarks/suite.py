@@ -26,6 +26,7 @@ import vmapguide
 
 
 PAGE = Path(__file__).parents[1] / "docs" / "guide" / "speed.md"
+CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(?::[^\n]*\n)*(.*?)^```$", re.MULTILINE | re.DOTALL)
 OTHERS = ("Python loop", "lax.map", "by hand")
 
 
@@ -51,7 +52,7 @@ class Result:
 
 def programs() -> dict[str, Any]:
     """Return the names that the page's cell of programs defines."""
-    cells = re.findall(r"^```\{code-cell\}[^\n]*\n(.*?)^```$", PAGE.read_text("utf-8"), re.M | re.S)
+    cells = CELL.findall(PAGE.read_text("utf-8"))
     (cell,) = [cell for cell in cells if "def suite(" in cell]
     names: dict[str, Any] = {}
     imports = "import jax, vmapguide, jax.numpy as jnp, numpy as np\nfrom jax import lax\n"
@@ -59,16 +60,22 @@ def programs() -> dict[str, Any]:
     return names
 
 
+def timing(raced: vmapguide.Benchmark, name: str) -> vmapguide.Timing:
+    """Return how long one way took; there is one size."""
+    (found,) = raced.timings[name]
+    if found is None:
+        raise ValueError(f"{name} was not run.")
+    return found
+
+
 def result(case: str, raced: vmapguide.Benchmark) -> Result:
     """Return the numbers of a race."""
-    (vmap,) = raced.timings["vmap"]
-    assert vmap is not None
+    vmap = timing(raced, "vmap")
     sides = {}
     for name in OTHERS:
-        (timing,) = raced.timings[name]
-        assert timing is not None
-        apart = raced.told_apart(name, to="vmap")
-        sides[name] = Side(raced.ratio(name, to="vmap"), apart, timing.median, timing.compiling)
+        ratio, is_apart = raced.ratio(name, to="vmap"), raced.told_apart(name, to="vmap")
+        side = timing(raced, name)
+        sides[name] = Side(ratio, is_apart, side.median, side.compiling)
     return Result(case, vmap.median, vmap.compiling, sides)
 
 
