@@ -286,12 +286,14 @@ def precision(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Measure what an explanation costs, side by side with plain tracing; for the status page."""
+    """Measure what an explanation and its findings cost, and what `vmap` gains, for the site."""
     install(session, "libraries", lock="libraries")  # Some of the programs are theirs.
     report = ["--json", str(DOCS / "project" / "explain-benchmark.json")]
     session.run("python", "benchmarks/explain.py", *report, *session.posargs)
     report = ["--json", str(DOCS / "project" / "rules-benchmark.json")]
     session.run("python", "benchmarks/rules.py", *report, *session.posargs)
+    report = ["--json", str(DOCS / "project" / "suite-benchmark.json")]
+    session.run("python", "benchmarks/suite.py", *report, *session.posargs)
 
 
 @nox.session(name="bench-docs", default=False)
