@@ -1,4 +1,4 @@
-"""What can be said on the command line, and what of it cannot be meant. JAX is not imported here."""
+"""What the command line can say, and what of it cannot be meant. JAX is not imported here."""
 
 import argparse
 import importlib.util
@@ -29,6 +29,7 @@ class Arguments:
     processes: int
     process_id: int | None
     coordinator: str | None
+    wait: int
     timeout: int
     checkpoints: Path | None
     save_every: int
@@ -81,13 +82,22 @@ def parser() -> argparse.ArgumentParser:
     add("--devices", type=positive, metavar="N", help="devices a process makes of the processor")
     add("--processes", type=positive, default=1, metavar="N", help="processes in all; default 1")
     add("--coordinator", type=address, metavar="HOST:PORT", help="where process 0 is reached")
-    add("--process-id", type=int, metavar="I", help="start this process alone; others are elsewhere")
+    add(
+        "--process-id", type=int, metavar="I", help="start this process alone; others are elsewhere"
+    )
+    add(
+        "--wait",
+        type=positive,
+        default=300,
+        metavar="SECONDS",
+        help="how long to wait for all processes to come; default 300",
+    )
     add(
         "--timeout",
         type=positive,
         default=60,
         metavar="SECONDS",
-        help="how long to wait for a process that does not come, or gives no sign of life; default 60",
+        help="how long a process may give no sign of life before the others end; default 60",
     )
     add("--steps", type=positive, default=20, metavar="N", help="steps in all; default 20")
     add("--batch", type=positive, default=512, metavar="N", help="examples a step; default 512")

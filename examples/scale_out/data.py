@@ -1,15 +1,14 @@
 """The data set: example number `row` of step `step` is the same whoever makes it, and whenever.
 
-So each process makes only its own rows, and a run that starts again in the middle sees what it would
-have seen. A data set on a disk does as well, if its rows are read by number.
+So each process makes only its own rows, and a run that starts again in the middle sees what it
+would have seen. A data set on a disk does as well, if its rows are read by number.
 """
 
 import jax
 import jax.numpy as jnp
+import model
 import numpy as np
 from jax import Array
-
-import model
 
 
 def example(key: Array, step: Array, row: Array) -> tuple[Array, Array]:

@@ -1,8 +1,8 @@
 """What is computed, for one example: nothing here knows of a batch, a device or a process.
 
-A small network learns a function of eight numbers. Every example's gradient is clipped to length one
-before the mean is taken, so that no single example decides a step: that needs each gradient by itself,
-which `jax.vmap` of `jax.grad` gives.
+A small network learns a function of eight numbers. Every example's gradient is clipped to length
+one before the mean is taken, so that no single example decides a step: that needs each gradient by
+itself, which `jax.vmap` of `jax.grad` gives.
 """
 
 import jax

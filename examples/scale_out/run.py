@@ -8,7 +8,7 @@ import sys
 from types import FrameType
 
 import arguments
-import checkpoints
+import folder
 import supervisor
 from arguments import Arguments
 from errors import RunError
@@ -18,6 +18,7 @@ def explain(args: Arguments) -> None:
     """Print what jax.vmap makes of the per-example function."""
     import data
     import model
+
     import vmapguide
 
     parameters = model.initial_state(args.seed)["parameters"]
@@ -38,7 +39,7 @@ def main(argv: list[str]) -> int:
             explain(args)
             return 0
         if args.checkpoints:
-            checkpoints.prepare(args.checkpoints, args)
+            folder.prepare(args.checkpoints, args)
         if args.processes > 1 or args.coordinator:
             supervisor.supervise(args, argv)
         else:
@@ -49,7 +50,7 @@ def main(argv: list[str]) -> int:
         print(f"run.py: error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        done = checkpoints.last(args.checkpoints)
+        done = folder.last(args.checkpoints)
         print(f"run.py: stopped; the last completed step is {done}", file=sys.stderr)
         return 130
     return 0

@@ -1,7 +1,7 @@
 """Start the processes of a run on this machine, and end them all when one ends badly.
 
-JAX ends a process that has lost the others with a signal and a page of its own messages; here is who
-says in one sentence what happened. JAX is not imported here.
+JAX ends a process that has lost the others with a signal and a page of its own messages; here is
+who says in one sentence what happened. JAX is not imported here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections import deque
 from pathlib import Path
 from typing import IO
 
-import checkpoints
+import folder
 from arguments import Arguments
 from errors import RunError
 
@@ -44,8 +44,6 @@ class Process:
             encoding="utf-8",
             errors="replace",
         )
-        assert self.popen.stdout is not None
-        assert self.popen.stderr is not None
         self.threads = [
             threading.Thread(target=self._pass_on, args=[self.popen.stdout], daemon=True),
             threading.Thread(target=self._keep, args=[self.popen.stderr], daemon=True),
@@ -104,7 +102,7 @@ def can_be_reached(args: Arguments) -> None:
         finally:
             listener.close()
         return
-    until = time.monotonic() + args.timeout
+    until = time.monotonic() + args.wait
     while True:
         try:
             socket.create_connection((host, port), timeout=1).close()
@@ -112,7 +110,7 @@ def can_be_reached(args: Arguments) -> None:
             if time.monotonic() > until:
                 raise RunError(
                     f"argument --coordinator: nobody has answered at {args.coordinator} for"
-                    f" {args.timeout} s ({error.strerror or error}); start process 0 there, or name"
+                    f" {args.wait} s ({error.strerror or error}); start process 0 there, or name"
                     f" where it is"
                 ) from None
             time.sleep(0.2)
@@ -185,5 +183,5 @@ def _sentence(process: Process, args: Arguments) -> str:
         what = f"{who} ended with status {status}; what it said is above"
     if args.checkpoints is None:
         return f"{what}; start again, with --checkpoints FOLDER to lose less next time"
-    done = checkpoints.last(args.checkpoints)
+    done = folder.last(args.checkpoints)
     return f"{what}; start again with the same command: the run goes on after step {done}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import statistics
 import sys
@@ -15,18 +16,17 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import arguments
+import data
+import folder
 import jax
+import model
 import numpy as np
+from arguments import Arguments
+from errors import RunError
 from jax import Array
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
-
-import arguments
-import checkpoints
-import data
-import model
-from arguments import Arguments
-from errors import RunError
 
 
 EXPLAINED = 4  # The status of a process that has said itself, in one sentence, why it ended.
@@ -61,18 +61,18 @@ def join(args: Arguments) -> None:
     host, port = args.address
     here = f"{host}:{port}" if host in ("127.0.0.1", "localhost") else None
     sentence = (
-        f"argument --timeout: of {args.processes} processes, not all have come to"
-        f" {args.coordinator} in {args.timeout} s; start those that are missing, or wait longer"
+        f"argument --wait: of {args.processes} processes, not all have come to"
+        f" {args.coordinator} in {args.wait} s; start those that are missing, or wait longer"
     )
-    with deadline(args.timeout, sentence):
+    with deadline(args.wait, sentence):
         jax.distributed.initialize(
             args.coordinator,
             args.processes,
             args.process_id,
             # JAX ends a process that has waited as long, but not with a sentence.
-            initialization_timeout=args.timeout + 10,
+            initialization_timeout=args.wait + 10,
             heartbeat_timeout_seconds=args.timeout,
-            shutdown_timeout_seconds=args.timeout,
+            shutdown_timeout_seconds=args.wait,
             # What is meant for this machine alone is not open to others.
             coordinator_bind_address=here,
             cluster_detection_method="deactivate",
@@ -102,7 +102,8 @@ class Run:
         self.loss = float("nan")
 
     def _copied(self, leaf: Array) -> Array:
-        return jax.make_array_from_process_local_data(self.everywhere, np.asarray(leaf))
+        copied: Array = jax.make_array_from_process_local_data(self.everywhere, np.asarray(leaf))
+        return copied
 
     @property
     def rows(self) -> range:
@@ -135,9 +136,12 @@ class Run:
 
     def all_steps(self) -> None:
         """Do the steps that are not done; say one is completed when it cannot be lost any more."""
-        args, spoken = self.args, time.monotonic()
-        saver = checkpoints.manager(args.checkpoints) if args.checkpoints else None
-        done = self.agreed(checkpoints.last(args.checkpoints))
+        args, spoken, saver = self.args, time.monotonic(), None
+        if args.checkpoints:
+            import checkpoints  # Who saves nothing needs no Orbax.
+
+            saver = checkpoints.manager(args.checkpoints)
+        done = self.agreed(folder.last(args.checkpoints))
         if saver and done:
             self.state = checkpoints.restore(saver, done, self.state)
             self.say(f"going on after step {done}")
@@ -202,6 +206,9 @@ class Run:
 
 def work(args: Arguments) -> None:
     """Do one process's part of a run; raise RunError for what its user can mend."""
+    if not args.verbose:
+        # What Orbax logs of an error, it also raises.
+        logging.getLogger("absl").setLevel(logging.CRITICAL)
     join(args)
     run = Run(args)
     run.say(

@@ -1,5 +1,6 @@
-"""The program in examples/scale_out, as its user starts it: in processes of its own, over loopback."""
+"""The program in examples/scale_out, as its user starts it: in processes, over loopback."""
 
+import contextlib
 import json
 import os
 import re
@@ -10,9 +11,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,9 +86,13 @@ class Started:
         return last.removeprefix("run.py: error: ")
 
 
-def wait_for(holds, seconds=PATIENCE):
+Start = Callable[..., Started]
+OneDevice = tuple[Path, float]
+
+
+def wait_for(holds: Callable[[], object]) -> None:
     """Wait until something holds."""
-    until = time.monotonic() + seconds
+    until = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < until, "it has not come"
         time.sleep(0.02)
@@ -99,6 +105,13 @@ def is_alive(pid: int) -> bool:
     except OSError:
         return False
     return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def here() -> str:
+    """Return an address of this machine at which nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{free.getsockname()[1]}"
 
 
 @pytest.fixture(scope="module")
@@ -115,11 +128,11 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture
-def start(tmp_path: Path, environment: dict[str, str]) -> Iterator:
+def start(tmp_path: Path, environment: dict[str, str]) -> Iterator[Start]:
     """Return a function that starts the program; what it started is ended after the test."""
     runs: list[Started] = []
 
-    def started(*arguments: object, hold: str = "", **options: object) -> Started:
+    def started(*arguments: object, hold: str = "", **options: Any) -> Started:
         out, err = (tmp_path / f"{len(runs)}.{name}" for name in ("out", "err"))
         path = os.pathsep.join(filter(None, [str(HOLD), os.environ.get("PYTHONPATH")]))
         held = {"HOLD_AT": hold, "PYTHONPATH": path} if hold else {}
@@ -141,7 +154,7 @@ def start(tmp_path: Path, environment: dict[str, str]) -> Iterator:
 
 
 @pytest.fixture(scope="module")
-def one_device(tmp_path_factory: pytest.TempPathFactory, environment) -> tuple[Path, float]:
+def one_device(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> OneDevice:
     """Return the checkpoints of an uninterrupted run of six steps on one device, and its loss."""
     folder = tmp_path_factory.mktemp("one-device")
     report = folder / "report.json"
@@ -151,20 +164,20 @@ def one_device(tmp_path_factory: pytest.TempPathFactory, environment) -> tuple[P
     return folder / "run", json.loads(report.read_text("utf-8"))["loss"]
 
 
-def test_eight_devices(start, tmp_path, one_device):
+def test_eight_devices(start: Start, tmp_path: Path, one_device: OneDevice) -> None:
     """One process on eight devices computes what one device does, and says so."""
     report = tmp_path / "report.json"
-    run = start("--devices", 8, *SMALL, "--steps", 6, "--check", "--json", report)
+    run = start("--devices", "8", *SMALL, "--steps", "6", "--check", "--json", report)
     assert run.status() == 0, run.errors
     assert "1 process, 8 devices" in run.output
     assert "check: equal to one device" in run.output
     assert json.loads(report.read_text("utf-8"))["loss"] == pytest.approx(one_device[1], rel=1e-5)
 
 
-def test_two_processes(start, tmp_path, one_device):
+def test_two_processes(start: Start, tmp_path: Path, one_device: OneDevice) -> None:
     """Two processes on four devices each compute what one device does, each a half of the rows."""
     report = tmp_path / "report.json"
-    run = start(*TWO, *SMALL, "--steps", 6, "--check", "--json", report, "--verbose")
+    run = start(*TWO, *SMALL, "--steps", "6", "--check", "--json", report, "--verbose")
     assert run.status() == 0, run.errors
     assert "[0] 2 processes, 8 devices" in run.output
     assert "4 devices, rows 0 to 31" in run.output
@@ -173,12 +186,15 @@ def test_two_processes(start, tmp_path, one_device):
     assert json.loads(report.read_text("utf-8"))["loss"] == pytest.approx(one_device[1], rel=1e-5)
 
 
-def resume(start, folder: Path, loss: float, at_least: int, how: list[object]) -> None:
+def resume(start: Start, folder: Path, loss: float, at_least: int, how: list[str]) -> None:
     """Go on, and see that no completed step was lost and that the end is the same."""
     report = folder.with_suffix(".json")
-    run = start(*how, *SMALL, "--steps", 6, "--checkpoints", folder, "--check", "--json", report)
+    run = start(*how, *SMALL, "--steps", "6", "--checkpoints", folder, "--check", "--json", report)
     assert run.status() == 0, run.errors
-    assert int((re.findall(r"^going on after step (\d+)", run.output, re.MULTILINE) or [0])[0]) >= at_least
+    assert (
+        int((re.findall(r"^going on after step (\d+)", run.output, re.MULTILINE) or [0])[0])
+        >= at_least
+    )
     assert "check: equal to one device" in run.output
     assert json.loads(report.read_text("utf-8"))["loss"] == pytest.approx(loss, rel=1e-5)
     assert not [path for path in folder.iterdir() if TEMPORARY in path.name]
@@ -189,14 +205,11 @@ def half(step: str) -> str:
     return step + TEMPORARY
 
 
-def test_killed_before_it_computes(start, tmp_path, one_device):
+def test_killed_before_it_computes(start: Start, tmp_path: Path, one_device: OneDevice) -> None:
     """On two machines, who is left ends within the time-out; together they go on."""
     folder, timeout = tmp_path / "run", 8
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        coordinator = f"127.0.0.1:{free.getsockname()[1]}"
-    command = ["--processes", 2, "--devices", 4, "--coordinator", coordinator]
-    command += [*SMALL, "--steps", 6, "--checkpoints", folder, "--timeout", timeout, "--verbose"]
+    command = [*TWO, *SMALL, "--steps", "6", "--checkpoints", folder, "--verbose"]
+    command += ["--coordinator", here(), "--timeout", timeout]
     line = "[1] step 3: computing"
     first, second = (start(*command, "--process-id", number, hold=line) for number in (0, 1))
     second.held()
@@ -217,10 +230,10 @@ def test_killed_before_it_computes(start, tmp_path, one_device):
     resume(start, folder, one_device[1], at_least=2, how=TWO)
 
 
-def test_killed_while_it_saves(start, tmp_path, one_device):
+def test_killed_while_it_saves(start: Start, tmp_path: Path, one_device: OneDevice) -> None:
     """A checkpoint that is half written does not count, and the next run removes it."""
     folder = tmp_path / "run"
-    command = [*TWO, *SMALL, "--steps", 6, "--checkpoints", folder, "--verbose"]
+    command = [*TWO, *SMALL, "--steps", "6", "--checkpoints", folder, "--verbose"]
     # Process 0 is about to write what arrays there are; they are there.
     run = start(*command, hold=f"open {half('4')}/default{TEMPORARY}/_METADATA")
     run.held()
@@ -234,7 +247,7 @@ def test_killed_while_it_saves(start, tmp_path, one_device):
     assert run.completed == 2
     assert {path.name for path in folder.iterdir()} == {"settings.json", "2", half("4")}
     # And on another number of processes.
-    resume(start, folder, one_device[1], at_least=2, how=["--devices", 8])
+    resume(start, folder, one_device[1], at_least=2, how=["--devices", "8"])
 
 
 @pytest.mark.parametrize(
@@ -244,22 +257,24 @@ def test_killed_while_it_saves(start, tmp_path, one_device):
         f"os.rename {half('4')}",  # and all is there but its name.
     ],
 )
-def test_killed_anywhere_in_a_save(start, tmp_path, one_device, hold):
+def test_killed_anywhere_in_a_save(
+    start: Start, tmp_path: Path, one_device: OneDevice, hold: str
+) -> None:
     """Nor does one count of which nothing has been written, or all; also of one process."""
     folder = tmp_path / "run"
-    command = ["--devices", 1, *SMALL, "--steps", 6, "--checkpoints", folder]
+    command = ["--devices", "1", *SMALL, "--steps", "6", "--checkpoints", folder]
     run = start(*command, hold=hold)
     run.held()
     run.popen.kill()
     run.popen.wait()
     assert [path for path in folder.iterdir() if TEMPORARY in path.name]
-    resume(start, folder, one_device[1], at_least=run.completed, how=["--devices", 8])
+    resume(start, folder, one_device[1], at_least=run.completed, how=["--devices", "8"])
 
 
-def test_killed_before_it_reports(start, tmp_path, one_device):
+def test_killed_before_it_reports(start: Start, tmp_path: Path, one_device: OneDevice) -> None:
     """A step that was saved but not reported is not lost either."""
     folder, line = tmp_path / "run", "[0] step 4: saved"
-    command = [*TWO, *SMALL, "--steps", 6, "--checkpoints", folder, "--verbose"]
+    command = [*TWO, *SMALL, "--steps", "6", "--checkpoints", folder, "--verbose"]
     run = start(*command, hold=line)
     run.held()
     os.kill(run.pid(0), signal.SIGKILL)
@@ -268,12 +283,12 @@ def test_killed_before_it_reports(start, tmp_path, one_device):
     assert run.sentence.endswith("the run goes on after step 4")
     assert not is_alive(run.pid(1))
     assert run.completed == 2
-    resume(start, folder, one_device[1], at_least=4, how=["--devices", 8])
+    resume(start, folder, one_device[1], at_least=4, how=["--devices", "8"])
 
 
-def test_frozen(start, tmp_path):
+def test_frozen(start: Start) -> None:
     """A process that gives no sign of life for the time-out ends the run."""
-    command = [*TWO, *SMALL, "--steps", 6, "--timeout", 5, "--verbose"]
+    command = [*TWO, *SMALL, "--steps", "6", "--timeout", "5", "--verbose"]
     run = start(*command, hold="[1] step 2: computing")
     run.held()
     os.kill(run.pid(1), signal.SIGSTOP)
@@ -286,9 +301,9 @@ def test_frozen(start, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_who_started_it_ends(start, number):
+def test_who_started_it_ends(start: Start, number: int) -> None:
     """Who is ended with a signal leaves no process behind."""
-    command = ["--coordinator", f"127.0.0.1:{free_port()}", "--devices", 1, "--verbose"]
+    command = ["--coordinator", here(), "--devices", "1", "--verbose"]
     run = start(*command, hold="[0] 1 process, 1 device (cpu), 512 examples a step")
     worker = run.pid(0)
     run.popen.send_signal(number)
@@ -298,29 +313,19 @@ def test_who_started_it_ends(start, number):
     wait_for(lambda: not is_alive(worker))
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
-def test_nobody_comes(start):
+def test_nobody_comes(start: Start) -> None:
     """Who waits for processes that do not come says so when the time is over."""
-    run = start("--processes", 2, "--process-id", 0, "--timeout", 2, "--coordinator", here())
+    run = start("--processes", "2", "--process-id", "0", "--wait", "2", "--coordinator", here())
     assert run.status() == 1
     assert "of 2 processes, not all have come to 127.0.0.1:" in run.sentence
-    assert run.sentence.startswith("argument --timeout: ")
+    assert run.sentence.startswith("argument --wait: ")
     assert run.sentence.endswith("in 2 s; start those that are missing, or wait longer")
 
 
-def here() -> str:
-    return f"127.0.0.1:{free_port()}"
-
-
-def test_nobody_listens(start):
+def test_nobody_listens(start: Start) -> None:
     """Who finds no process 0 says where it looked."""
     address = here()
-    run = start("--processes", 2, "--process-id", 1, "--timeout", 1, "--coordinator", address)
+    run = start("--processes", "2", "--process-id", "1", "--wait", "1", "--coordinator", address)
     assert run.status() == 1
     assert run.sentence == (
         f"argument --coordinator: nobody has answered at {address} for 1 s (Connection refused);"
@@ -328,13 +333,13 @@ def test_nobody_listens(start):
     )
 
 
-def test_port_in_use(start):
+def test_port_in_use(start: Start) -> None:
     """A port at which another program listens is refused at once."""
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        run = start("--processes", 2, "--coordinator", f"127.0.0.1:{port}")
+        run = start("--processes", "2", "--coordinator", f"127.0.0.1:{port}")
         assert run.status() == 1
     assert run.sentence == (
         f"argument --coordinator: port {port} cannot be listened at (Address already in use);"
@@ -358,9 +363,8 @@ def test_port_in_use(start):
             "argument --devices: '0' is not a whole number above zero",
         ),
         (
-            ["--devices", "7"],
-            "argument --batch: 512 examples cannot be dealt evenly to 7 devices; take a multiple of"
-            " 7",
+            ["--devices", "7", "--batch", "8"],
+            "argument --batch: 8 examples cannot be dealt evenly to 7 devices; take a multiple of 7",
         ),
         (
             ["--process-id", "1"],
@@ -372,15 +376,15 @@ def test_port_in_use(start):
         ),
     ],
 )
-def test_arguments(start, arguments, sentence):
+def test_arguments(start: Start, arguments: list[str], sentence: str) -> None:
     """What cannot be meant is refused before anything is started."""
     run = start(*arguments)
     assert run.status() == 2
     assert run.sentence == sentence
 
 
-def test_folders(start, tmp_path):
-    """A folder that cannot be made, or not be written to, is refused before anything is computed."""
+def test_folders(start: Start, tmp_path: Path) -> None:
+    """A folder that cannot be made, or not be written to, is refused before anything starts."""
     (tmp_path / "file").touch()
     for name, reason in [
         ("none/run", f"there is no folder {tmp_path / 'none'} to make 'run' in; make it, or name"),
@@ -392,18 +396,18 @@ def test_folders(start, tmp_path):
         assert run.sentence.startswith(f"argument --checkpoints: {reason}")
 
 
-def test_checkpoints_of_another_run(start, tmp_path, one_device):
+def test_checkpoints_of_another_run(start: Start, tmp_path: Path, one_device: OneDevice) -> None:
     """Checkpoints of another batch size or seed are refused; of other numbers, --check tells."""
     folder = tmp_path / "run"
     shutil.copytree(one_device[0], folder)
-    run = start("--checkpoints", folder, "--batch", 32)
+    run = start("--checkpoints", folder, "--batch", "32")
     assert run.status() == 1
     assert run.sentence == (
         f"argument --batch: the checkpoints in {folder} are of a run with --batch 64, not 32; say"
         " the same, or name another folder"
     )
     (folder / "settings.json").write_text('{"batch": 64, "seed": 1}')
-    run = start("--checkpoints", folder, *SMALL, "--steps", 6, "--seed", 1, "--check")
+    run = start("--checkpoints", folder, *SMALL, "--steps", "6", "--seed", "1", "--check")
     assert run.status() == 1
     assert re.match(r"--check: a parameter differs by \S+ from one device's, more", run.sentence)
 
@@ -420,18 +424,14 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def test_full_disk(start, small_disk, one_device):
+def test_full_disk(start: Start, small_disk: Path, one_device: OneDevice) -> None:
     """A disk that is full ends the run with a sentence; what was saved before is still there."""
     folder = small_disk / "run"
     shutil.copytree(one_device[0], folder)
-    with (small_disk / "rest").open("wb") as rest:
-        try:
-            while True:
-                rest.write(bytes(4096))
-                rest.flush()
-        except OSError:
-            pass
-    run = start("--devices", 8, *SMALL, "--steps", 8, "--checkpoints", folder)
+    with (small_disk / "rest").open("wb", buffering=0) as rest, contextlib.suppress(OSError):
+        while True:
+            rest.write(bytes(4096))
+    run = start("--devices", "8", *SMALL, "--steps", "8", "--checkpoints", folder)
     assert run.status() == 1
     assert run.sentence == (
         f"argument --checkpoints: step 8 could not be saved, the disk of {folder} is full; make"
@@ -439,13 +439,13 @@ def test_full_disk(start, small_disk, one_device):
     )
     assert run.completed == 0
     (small_disk / "rest").unlink()
-    run = start("--devices", 8, *SMALL, "--steps", 8, "--checkpoints", folder, "--check")
+    run = start("--devices", "8", *SMALL, "--steps", "8", "--checkpoints", folder, "--check")
     assert run.status() == 0
     assert "going on after step 6" in run.output
     assert "check: equal to one device" in run.output
 
 
-def test_limited_files(start, tmp_path, one_device):
+def test_limited_files(start: Start, tmp_path: Path, one_device: OneDevice) -> None:
     """The same holds where no disk can be made: files may not grow beyond a size."""
     folder = tmp_path / "run"
     shutil.copytree(one_device[0], folder)
@@ -453,7 +453,7 @@ def test_limited_files(start, tmp_path, one_device):
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 
-    run = start("--devices", 8, *SMALL, "--steps", 8, "--checkpoints", folder, preexec_fn=limit)
+    run = start("--devices", "8", *SMALL, "--steps", "8", "--checkpoints", folder, preexec_fn=limit)
     assert run.status() == 1
     assert run.sentence.startswith("argument --checkpoints: step 8 could not be saved, the disk of")
     assert not (folder / "8").exists()

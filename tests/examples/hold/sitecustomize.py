@@ -1,13 +1,14 @@
 """Hold a process at a point of its work, for a test that ends it there; the program knows nothing.
 
-Python runs this first where the folder is on its path. HOLD_AT is a line, behind which who prints it
-waits for ever; or, as `os.rename 4.tmp`, what Python is about to do to the file whose path ends so.
+Python runs this first where the folder is on its path. HOLD_AT is a line, behind which who prints
+it waits for ever; or, as `os.rename 4.tmp`, what is about to be done to the path that ends so.
 """
 
 import builtins
 import os
 import sys
 import time
+from typing import Any
 
 
 HOLD_AT = os.environ.get("HOLD_AT", "")
@@ -22,7 +23,7 @@ def hold() -> None:
         time.sleep(60)
 
 
-def print_and_hold(*values: object, **options: object) -> None:
+def print_and_hold(*values: object, **options: Any) -> None:
     """Print, and wait if it was the line."""
     printed(*values, **options)
     if values and values[0] == HOLD_AT:
