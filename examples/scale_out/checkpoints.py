@@ -33,7 +33,7 @@ def manager(path: Path) -> ocp.CheckpointManager:
 def save(saver: ocp.CheckpointManager, step: int, state: Any) -> None:
     """Write a checkpoint and return when it is complete; raise RunError if the disk is full."""
     try:
-        saver.save(step, args=ocp.args.StandardSave(state))
+        saved = saver.save(step, args=ocp.args.StandardSave(state))
         saver.wait_until_finished()
     except Exception as error:
         if not _is_full(error):
@@ -43,12 +43,24 @@ def save(saver: ocp.CheckpointManager, step: int, state: Any) -> None:
             f" is full; make room, and start again: the run goes on after step"
             f" {folder.last(Path(saver.directory))}"
         ) from error
+    if not saved:
+        raise RuntimeError(f"Orbax has not saved step {step}")
 
 
 def restore(saver: ocp.CheckpointManager, step: int, like: Any) -> Any:
-    """Return a checkpoint's state, on the devices on which `like` is."""
+    """Return a checkpoint's state, on the devices of `like`; raise RunError if it is spoilt."""
     target = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
-    return saver.restore(step, args=ocp.args.StandardRestore(target))
+    try:
+        return saver.restore(step, args=ocp.args.StandardRestore(target))
+    except jax.errors.JaxRuntimeError:
+        raise  # Another process has ended.
+    except Exception as error:
+        path = Path(saver.directory)
+        raise RunError(
+            f"argument --checkpoints: the checkpoint {path / str(step)} cannot be read; if the"
+            f" model has changed, name another folder; if not, remove it, and the run goes on after"
+            f" step {folder.last(path, before=step)}"
+        ) from error
 
 
 def _is_full(error: BaseException | None) -> bool:

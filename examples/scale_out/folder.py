@@ -5,6 +5,7 @@ A checkpoint that is complete has the number of its step for a name; see checkpo
 
 import json
 import tempfile
+from math import inf
 from pathlib import Path
 
 from arguments import Arguments
@@ -14,10 +15,11 @@ from errors import RunError
 SETTINGS = "settings.json"
 
 
-def last(folder: Path | None) -> int:
-    """Return the last step of which there is a checkpoint, or 0."""
+def last(folder: Path | None, before: float = inf) -> int:
+    """Return the last step, before another, of which there is a checkpoint; or 0."""
     names = [path.name for path in folder.iterdir()] if folder and folder.is_dir() else []
-    return max((int(name) for name in names if name.isdecimal()), default=0)
+    steps = [int(name) for name in names if name.isdecimal()]
+    return max((step for step in steps if step < before), default=0)
 
 
 def prepare(folder: Path, args: Arguments) -> None:
@@ -48,3 +50,8 @@ def prepare(folder: Path, args: Arguments) -> None:
                 f"argument --{name}: the checkpoints in {folder} are of a run with"
                 f" --{name} {that_run.get(name)}, not {value}; say the same, or name another folder"
             )
+    if (done := last(folder)) > args.steps:
+        raise RunError(
+            f"argument --steps: in {folder}, {done} steps are completed, more than {args.steps};"
+            f" ask for more, or name another folder"
+        )

@@ -13,7 +13,9 @@ import statistics
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator
+from types import TracebackType
 from typing import Any
 
 import arguments
@@ -199,7 +201,7 @@ class Run:
             "device": jax.devices()[0].device_kind,
             "batch": self.args.batch,
             "steps": len(self.seconds),
-            "loss": self.loss,
+            "loss": self.loss if self.seconds else None,
             "examples_per_second": round(self.speed) if self.speed else None,
         }
 
@@ -229,6 +231,14 @@ def work(args: Arguments) -> None:
     jax.distributed.shutdown()
 
 
+def ends_at_once(
+    kind: type[BaseException], error: BaseException, where: TracebackType | None
+) -> None:
+    """End after an error of which nobody thought: not in peace, since the others wait for this."""
+    traceback.print_exception(kind, error, where)
+    os._exit(1)
+
+
 def ends_with_its_parent() -> None:
     """End this process when the one that started it is gone: its end of standard input closes."""
 
@@ -241,6 +251,7 @@ def ends_with_its_parent() -> None:
 
 if __name__ == "__main__":
     ends_with_its_parent()
+    sys.excepthook = ends_at_once
     try:
         work(arguments.parse(sys.argv[1:]))
     except RunError as error:

@@ -363,8 +363,11 @@ def test_port_in_use(start: Start) -> None:
             "argument --devices: '0' is not a whole number above zero",
         ),
         (
-            ["--devices", "7", "--batch", "8"],
-            "argument --batch: 8 examples cannot be dealt evenly to 7 devices; take a multiple of 7",
+            ["--devices", "3", "--batch", "8"],
+            (
+                "argument --batch: 8 examples cannot be dealt evenly to 3 devices;"
+                " take a multiple of 3"
+            ),
         ),
         (
             ["--process-id", "1"],
@@ -410,6 +413,33 @@ def test_checkpoints_of_another_run(start: Start, tmp_path: Path, one_device: On
     run = start("--checkpoints", folder, *SMALL, "--steps", "6", "--seed", "1", "--check")
     assert run.status() == 1
     assert re.match(r"--check: a parameter differs by \S+ from one device's, more", run.sentence)
+
+
+def test_broken_checkpoint(start: Start, tmp_path: Path, one_device: OneDevice) -> None:
+    """What a disk has spoilt is named, and the one before it is still there."""
+    folder = tmp_path / "run"
+    shutil.copytree(one_device[0], folder)
+    for spoilt in (folder / "6" / "default").rglob("*"):
+        if spoilt.is_file():
+            spoilt.write_bytes(b"")
+    run = start("--checkpoints", folder, *SMALL, "--steps", "6", "--devices", "1")
+    assert run.status() == 1
+    assert run.sentence == (
+        f"argument --checkpoints: the checkpoint {folder / '6'} cannot be read; if the model has"
+        " changed, name another folder; if not, remove it, and the run goes on after step 4"
+    )
+
+
+def test_fewer_steps(start: Start, tmp_path: Path, one_device: OneDevice) -> None:
+    """Who asks for fewer steps than are done is told so."""
+    folder = tmp_path / "run"
+    shutil.copytree(one_device[0], folder)
+    run = start("--checkpoints", folder, *SMALL, "--steps", "4")
+    assert run.status() == 1
+    assert run.sentence == (
+        f"argument --steps: in {folder}, 6 steps are completed, more than 4; ask for more, or name"
+        " another folder"
+    )
 
 
 @pytest.fixture
