@@ -303,8 +303,8 @@ def bench_docs(session: nox.Session) -> None:
     session.run("python", "benchmarks/site.py", *report, *session.posargs)
 
 
-@nox.session(name="scale-out", default=False)
-def scale_out(session: nox.Session) -> None:
+@nox.session(name="bench-scale-out", default=False)
+def bench_scale_out(session: nox.Session) -> None:
     """Measure examples/scale_out on 1 to 8 devices and in two processes; for the guide's page."""
     install(session, "scale-out")
     report = ["--json", str(DOCS / "project" / "scale-out.json")]

@@ -137,4 +137,6 @@ def parse(argv: list[str]) -> Arguments:
         made.error(f"argument --json: there is no folder {args.json.parent} to write it in")
     if args.checkpoints and importlib.util.find_spec("orbax") is None:
         made.error("argument --checkpoints: this needs a package: pip install orbax-checkpoint")
+    if args.explain and importlib.util.find_spec("vmapguide") is None:
+        made.error("argument --explain: this needs this repository's package: pip install -e .")
     return args

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import re
-import resource
 import shutil
 import signal
 import socket
@@ -18,6 +17,9 @@ from typing import Any
 
 import pytest
 
+
+# Signals and limits as they are here are not those of Windows.
+resource = pytest.importorskip("resource")
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "examples" / "scale_out" / "run.py"
@@ -184,6 +186,14 @@ def test_two_processes(start: Start, tmp_path: Path, one_device: OneDevice) -> N
     assert "4 devices, rows 32 to 63" in run.output
     assert run.output.count("check: equal to one device") == 2
     assert json.loads(report.read_text("utf-8"))["loss"] == pytest.approx(one_device[1], rel=1e-5)
+
+
+def test_explained(start: Start) -> None:
+    """What it maps has nothing in it that runs one example at a time."""
+    run = start("--explain")
+    assert run.status() == 0, run.errors
+    assert "vmap(example_gradient)  in_axes=(None, 0, 0)" in run.output
+    assert "findings: nothing found" in run.output
 
 
 def resume(start: Start, folder: Path, loss: float, at_least: int, how: list[str]) -> None:
