@@ -4,6 +4,7 @@ A checkpoint that is complete has the number of its step for a name; see checkpo
 """
 
 import json
+import secrets
 import tempfile
 from math import inf
 from pathlib import Path
@@ -22,6 +23,12 @@ def last(folder: Path | None, before: float = inf) -> int:
     return max((step for step in steps if step < before), default=0)
 
 
+def identity(folder: Path) -> int:
+    """Return a number that no other folder has: who sees the same one sees the same folder."""
+    number: int = json.loads((folder / SETTINGS).read_text("utf-8"))["id"]
+    return number
+
+
 def prepare(folder: Path, args: Arguments) -> None:
     """Make the folder, or see that what is in it is of such a run; raise RunError if not."""
     this_run = {name: getattr(args, name) for name in ("batch", "seed")}
@@ -30,7 +37,7 @@ def prepare(folder: Path, args: Arguments) -> None:
         written = folder / SETTINGS
         if not written.exists():
             with tempfile.NamedTemporaryFile("w", dir=folder, delete=False) as file:
-                json.dump(this_run, file)
+                json.dump({**this_run, "id": secrets.randbelow(2**31)}, file)
             Path(file.name).replace(written)
         tempfile.TemporaryFile(dir=folder).close()
         that_run = json.loads(written.read_text("utf-8"))

@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="runs; the best counts")
     args = parser.parse_args()
     options = ["--steps", str(args.steps), "--batch", str(args.batch)]
-    cores = os.cpu_count()
+    cores, load = os.cpu_count(), os.getloadavg()[0]
     print(f"{args.batch} examples a step; the devices share {cores} cores of {processor()}")
     print("processes  devices  examples/s")
     runs = []
@@ -64,6 +64,7 @@ def main() -> None:
             "measured": dt.datetime.now(dt.UTC).date().isoformat(),
             "machine": f"{processor()}, {platform.system()}",
             "cores": cores,
+            "load": round(load, 1),  # How many others wanted the cores when it began.
             "python": platform.python_version(),
             **{package: version(package) for package in PACKAGES},
             "says": "All devices are parts of one processor and share its cores.",

@@ -28,7 +28,7 @@ from arguments import Arguments
 from errors import RunError
 from jax import Array
 from jax.experimental import multihost_utils
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 
 EXPLAINED = 4  # The status of a process that has said itself, in one sentence, why it ended.
@@ -88,9 +88,9 @@ class Run:
     def __init__(self, args: Arguments) -> None:
         """Make the mesh, and the state as it is before the first step."""
         self.args = args
-        self.mesh: Mesh = jax.make_mesh(
-            (jax.device_count(),), ("examples",), axis_types=(AxisType.Auto,)
-        )
+        # By process: the rows of each follow one another.
+        devices = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
+        self.mesh = Mesh(np.asarray(devices), ("examples",))
         self.dealt = NamedSharding(self.mesh, PartitionSpec("examples"))
         self.everywhere = NamedSharding(self.mesh, PartitionSpec())
         if args.batch % jax.device_count():
@@ -139,11 +139,11 @@ class Run:
     def all_steps(self) -> None:
         """Do the steps that are not done; say one is completed when it cannot be lost any more."""
         args, spoken, saver = self.args, time.monotonic(), None
+        done = self.last_saved()
         if args.checkpoints:
             import checkpoints  # Who saves nothing needs no Orbax.
 
             saver = checkpoints.manager(args.checkpoints)
-        done = self.agreed(folder.last(args.checkpoints))
         if saver and done:
             self.state = checkpoints.restore(saver, done, self.state)
             self.say(f"going on after step {done}")
@@ -163,16 +163,17 @@ class Run:
                 self.say(f"step {number} {at}: {'not yet saved' if saver else 'completed'}")
             spoken = time.monotonic()
 
-    def agreed(self, done: int) -> int:
-        """Return the step after which all go on; raise RunError if they do not see the same."""
-        if jax.process_count() == 1:
-            return done
-        seen = multihost_utils.process_allgather(np.int32(done)).tolist()
-        if len(set(seen)) > 1:
-            raise RunError(
-                f"argument --checkpoints: the processes see different folders: their last steps"
-                f" there are {seen}; name a folder on a disk that they share"
-            )
+    def last_saved(self) -> int:
+        """Return the step after which to go on; raise RunError if not all see the same folder."""
+        path = self.args.checkpoints
+        done = folder.last(path)
+        if path and jax.process_count() > 1:
+            mine = np.array([done, folder.identity(path)])
+            if (multihost_utils.process_allgather(mine) != mine).any():
+                raise RunError(
+                    f"argument --checkpoints: the processes see different folders at {path};"
+                    f" name one on a disk that they share"
+                )
         return done
 
     def check(self) -> None:

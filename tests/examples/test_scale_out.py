@@ -425,6 +425,26 @@ def test_checkpoints_of_another_run(start: Start, tmp_path: Path, one_device: On
     assert re.match(r"--check: a parameter differs by \S+ from one device's, more", run.sentence)
 
 
+def test_folders_that_are_not_shared(start: Start, tmp_path: Path) -> None:
+    """Processes of which each sees a folder of its own would save halves: they save nothing."""
+    command = ["--processes", "2", "--devices", "1", "--coordinator", here(), "--timeout", "10"]
+    folders = [tmp_path / "first", tmp_path / "second"]
+    runs = [
+        start(*command, "--process-id", number, "--checkpoints", folder)
+        for number, folder in enumerate(folders)
+    ]
+    said = set()
+    for run, folder in zip(runs, folders, strict=True):
+        assert run.status() == 1
+        said.add(run.sentence.replace(str(folder), "FOLDER"))
+        assert [path.name for path in folder.iterdir()] == ["settings.json"]
+    # The slower one may first see that the other has ended.
+    assert (
+        "argument --checkpoints: the processes see different folders at FOLDER; name one on a disk"
+        " that they share"
+    ) in said
+
+
 def test_broken_checkpoint(start: Start, tmp_path: Path, one_device: OneDevice) -> None:
     """What a disk has spoilt is named, and the one before it is still there."""
     folder = tmp_path / "run"
