@@ -124,7 +124,8 @@ def run_unit(session: nox.Session) -> None:
     install(session, "unit")
     # Here nothing that tests have in common takes long: who is done takes tests from the others.
     parallel = [*PARALLEL, "--dist", "worksteal"]
-    session.run("pytest", *parallel, "-m", "not slow", "--ignore", "tests/docs", *session.posargs)
+    without = ["--ignore", "tests/docs", "--ignore", "tests/examples"]
+    session.run("pytest", *parallel, "-m", "not slow", *without, *session.posargs)
 
 
 def run_tests(session: nox.Session) -> None:
@@ -302,6 +303,14 @@ def bench_docs(session: nox.Session) -> None:
     install(session, "docs")
     report = ["--json", str(DOCS / "project" / "build-benchmark.json")]
     session.run("python", "benchmarks/site.py", *report, *session.posargs)
+
+
+@nox.session(name="bench-scale-out", default=False)
+def bench_scale_out(session: nox.Session) -> None:
+    """Measure examples/scale_out on 1 to 8 devices and in two processes; for the guide's page."""
+    install(session, "scale-out")
+    report = ["--json", str(DOCS / "project" / "scale-out.json")]
+    session.run("python", "examples/scale_out/throughput.py", *report, *session.posargs)
 
 
 @nox.session(default=False)
