@@ -200,8 +200,8 @@ class TestSearchPage:
 
 def test_the_words_are_for_search_alone(site: Path) -> None:
     """Neither a page shows them, nor its notebook, nor the text for language models."""
-    assert "tqdm" in (site / "searchindex.js").read_text("utf-8")
-    assert "tqdm" not in (site / "guide" / "loops.html").read_text("utf-8")
-    assert "tqdm" not in (site / "llms-full.txt").read_text("utf-8")
+    assert "solve_ivp" in (site / "searchindex.js").read_text("utf-8")
+    assert "solve_ivp" not in (site / "guide" / "loops.html").read_text("utf-8")
+    assert "solve_ivp" not in (site / "llms-full.txt").read_text("utf-8")
     notebook = json.loads((site.parent / "notebooks" / "guide" / "loops.ipynb").read_text("utf-8"))
-    assert "tqdm" not in json.dumps(notebook["cells"])
+    assert "solve_ivp" not in json.dumps(notebook["cells"])
