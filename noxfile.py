@@ -149,7 +149,7 @@ def run_newest(session: nox.Session) -> None:
 
 
 def run_libraries(session: nox.Session) -> None:
-    """Explain every `jax.vmap` that small runs of real libraries make."""
+    """Explain every `jax.vmap` that small runs of real libraries make, and run the guide's."""
     install(session, "libraries", lock="libraries")
     session.run("pytest", "-s", "tests/libraries", *session.posargs)
 
@@ -267,8 +267,10 @@ def corpus(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def libraries(session: nox.Session) -> None:
-    """Explain every `jax.vmap` that real libraries make; the totals go to the status page."""
-    session.env["VMAPGUIDE_LIBRARIES_OUT"] = str((DOCS / "project" / "libraries.json").resolve())
+    """Explain what real libraries map, and run the guide's programs: both go to the site."""
+    project = (DOCS / "project").resolve()
+    session.env["VMAPGUIDE_LIBRARIES_OUT"] = str(project / "libraries.json")
+    session.env["VMAPGUIDE_PROGRAMS_OUT"] = str(project / "library-programs.json")
     run_libraries(session)
 
 

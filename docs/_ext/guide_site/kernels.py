@@ -44,9 +44,10 @@ def fingerprint() -> str:
         for path in sorted(root.rglob("*")):
             if path.is_file() and path.suffix != ".pyc":
                 digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
-    # What runs the pages, and what was measured: it stands beside the page that shows it.
+    # What runs the pages, and what was measured or recorded: it stands beside its page.
     running = DOCS / "_ext" / "guide_site" / "running.py"
-    for path in (running, *sorted((DOCS / "project").glob("*.json"))):
+    shown = sorted((DOCS / "guide" / "libraries").glob("*.py"))
+    for path in (running, *sorted((DOCS / "project").glob("*.json")), *shown):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
