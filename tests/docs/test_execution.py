@@ -165,7 +165,9 @@ def test_a_figure_that_cannot_follow_the_theme_is_refused(page_site: Site) -> No
     assert re.search(r"page\.md.*a figure has colours of its own", result.stderr)
 
 
-@pytest.mark.parametrize("what", ["package", "kernel", "measured", *kernels.SPEAKERS])
+@pytest.mark.parametrize(
+    "what", ["package", "kernel", "corpus", "accelerators/new", *kernels.SPEAKERS]
+)
 def test_the_fingerprint(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is another for another package, kernel, library, or number that was measured."""
     before = kernels.fingerprint()
@@ -180,13 +182,13 @@ def test_the_fingerprint(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(kernels, "KERNEL", copy)
         assert kernels.fingerprint() == before
         (copy / "new.py").touch()
-    elif what == "measured":
+    elif what in ("corpus", "accelerators/new"):
         names = ("_ext", "project")
         for name in names:
             shutil.copytree(kernels.DOCS / name, tmp_path / name)
         monkeypatch.setattr(kernels, "DOCS", tmp_path)
         assert kernels.fingerprint() == before
-        (tmp_path / "project" / "corpus.json").write_text("{}")
+        (tmp_path / "project" / f"{what}.json").write_text("{}")
     else:
         real = metadata.version
         monkeypatch.setattr(

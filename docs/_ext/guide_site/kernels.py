@@ -46,7 +46,7 @@ def fingerprint() -> str:
                 digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
     # What runs the pages, and what was measured: it stands beside the page that shows it.
     running = DOCS / "_ext" / "guide_site" / "running.py"
-    for path in (running, *sorted((DOCS / "project").glob("*.json"))):
+    for path in (running, *sorted((DOCS / "project").rglob("*.json"))):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
