@@ -111,7 +111,8 @@ def gradient_memory(full: bool) -> Iterator[Row]:
         return jax.vmap(functools.partial(loss, Ws))(X).mean()
 
     again = functools.partial(chunked, jax.checkpoint(loss))
-    ways = {"vmap": whole, "chunks": functools.partial(chunked, loss), "chunks_checkpoint": again}
+    chunks = functools.partial(chunked, loss)
+    ways: dict[str, Any] = {"vmap": whole, "chunks": chunks, "chunks_checkpoint": again}
     sides: dict[str, tuple[Callable[..., Any], Any]] = {
         name: (jax.grad(way), X) for name, way in ways.items()
     }
@@ -180,7 +181,7 @@ def numerics(full: bool) -> Iterator[Row]:
         def error(a: Any, b: Any) -> float:
             return float(np.abs(a - b).max() / np.abs(exact).max())
 
-        row = {"precision": precision, "bitwise_row0": bool((batch[0] == loop[0]).all())}
+        row: Row = {"precision": precision, "bitwise_row0": bool((batch[0] == loop[0]).all())}
         row |= {"batch_vs_loop": error(batch[:32], loop)}
         yield row | {"error_batch": error(batch, exact), "error_loop": error(loop, exact[:32])}
 
