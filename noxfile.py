@@ -316,6 +316,16 @@ def bench_scale_out(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def accelerator(session: nox.Session) -> None:
+    """Measure what the guide says on a GPU or a TPU: with --no-venv, by the JAX that is there."""
+    if session.virtualenv.is_sandboxed:
+        install(session)
+        session.warn("What is locked is the JAX for CPUs; with --no-venv it is yours.")
+    folder = ["--folder", str(DOCS / "project" / "accelerators")]
+    session.run("python", "benchmarks/accelerator.py", *folder, *session.posargs)
+
+
+@nox.session(default=False)
 def linkcheck(session: nox.Session) -> None:
     """Check the external links and inventories. Needs the network; never part of the gate."""
     install(session, "docs")

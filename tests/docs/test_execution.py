@@ -165,7 +165,14 @@ def test_a_figure_that_cannot_follow_the_theme_is_refused(page_site: Site) -> No
     assert re.search(r"page\.md.*a figure has colours of its own", result.stderr)
 
 
-@pytest.mark.parametrize("what", ["package", "kernel", "measured", "program", *kernels.SPEAKERS])
+CHANGED = {
+    "measured": "project/corpus.json",
+    "recorded": "project/accelerators/new.json",
+    "program": "guide/libraries/new.py",
+}
+
+
+@pytest.mark.parametrize("what", ["package", "kernel", *CHANGED, *kernels.SPEAKERS])
 def test_the_fingerprint(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is another for another package, kernel, library, or number that was measured."""
     before = kernels.fingerprint()
@@ -180,14 +187,13 @@ def test_the_fingerprint(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(kernels, "KERNEL", copy)
         assert kernels.fingerprint() == before
         (copy / "new.py").touch()
-    elif what in ("measured", "program"):
+    elif what in CHANGED:
         names = ("_ext", "project", "guide/libraries")
         for name in names:
             shutil.copytree(kernels.DOCS / name, tmp_path / name)
         monkeypatch.setattr(kernels, "DOCS", tmp_path)
         assert kernels.fingerprint() == before
-        changed = "project/corpus.json" if what == "measured" else "guide/libraries/new.py"
-        (tmp_path / changed).write_text("{}")
+        (tmp_path / CHANGED[what]).write_text("{}")
     else:
         real = metadata.version
         monkeypatch.setattr(

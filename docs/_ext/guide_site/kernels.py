@@ -47,7 +47,7 @@ def fingerprint() -> str:
     # What runs the pages, and what was measured or recorded: it stands beside its page.
     running = DOCS / "_ext" / "guide_site" / "running.py"
     shown = sorted((DOCS / "guide" / "libraries").glob("*.py"))
-    for path in (running, *sorted((DOCS / "project").glob("*.json")), *shown):
+    for path in (running, *sorted((DOCS / "project").rglob("*.json")), *shown):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
