@@ -46,6 +46,8 @@ with warnings.catch_warnings(record=True) as said:
     Y = Mapped().apply({}, X, deterministic=True, rngs={"dropout": key})
 print(said[0].message)
 assert not (Y == X).all()
+Mapped = nn.vmap(Noisy, variable_axes={}, split_rngs={"dropout": True}, in_axes=(0, None))
+assert (Mapped().apply({}, X, True, rngs={"dropout": key}) == X).all()
 
 named = nn.with_partitioning(nn.initializers.lecun_normal(), ("in", "out"))
 
