@@ -319,6 +319,7 @@ class TestValue:
             "schema",
             "name",
             "axis_sizes",
+            "sharded",
             "complete",
             "findings",
             "functions",
