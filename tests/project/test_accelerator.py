@@ -70,7 +70,7 @@ def stuck(_):
 @table("fails", "i", "us")
 def broken(_):
     yield {"i": 1, "us": 2.0}
-    raise RuntimeError("RESOURCE_EXHAUSTED: no room in /home/somebody")
+    raise RuntimeError("RESOURCE_EXHAUSTED: no room in /srv/somebody")
 
 
 @table("ends its process", "i", "us")
