@@ -13,13 +13,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 
 # Signals and limits as they are here are not those of Windows.
-resource = pytest.importorskip("resource")
+pytest.importorskip("resource")
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "examples" / "scale_out" / "run.py"
@@ -28,6 +27,15 @@ PATIENCE = 240.0  # Seconds; a machine may have other things to do.
 SMALL = ["--batch", "64", "--save-every", "2"]
 TWO = ["--processes", "2", "--devices", "4"]
 TEMPORARY = ".orbax-checkpoint-tmp"
+
+# Becomes another program, whose files may not grow beyond a size. (`preexec_fn` would fork this
+# process, which may have JAX's threads.)
+LIMITED = """
+import os, resource, sys
+size = int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 
 
 @dataclass
@@ -134,17 +142,19 @@ def start(tmp_path: Path, environment: dict[str, str]) -> Iterator[Start]:
     """Return a function that starts the program; what it started is ended after the test."""
     runs: list[Started] = []
 
-    def started(*arguments: object, hold: str = "", **options: Any) -> Started:
+    def started(*arguments: object, hold: str = "", largest_file: int = 0) -> Started:
         out, err = (tmp_path / f"{len(runs)}.{name}" for name in ("out", "err"))
         path = os.pathsep.join(filter(None, [str(HOLD), os.environ.get("PYTHONPATH")]))
         held = {"HOLD_AT": hold, "PYTHONPATH": path} if hold else {}
+        limited = [sys.executable, "-c", LIMITED, str(largest_file)] if largest_file else []
+        if largest_file:
+            held["JAX_ENABLE_COMPILATION_CACHE"] = "false"  # Its files could not be written either.
         with out.open("wb") as stdout, err.open("wb") as stderr:
             popen = subprocess.Popen(
-                [sys.executable, str(PROGRAM), *map(str, arguments)],
+                [*limited, sys.executable, str(PROGRAM), *map(str, arguments)],
                 stdout=stdout,
                 stderr=stderr,
                 env={**environment, **held},
-                **options,
             )
         runs.append(Started(popen, out, err))
         return runs[-1]
@@ -509,11 +519,8 @@ def test_limited_files(start: Start, tmp_path: Path, one_device: OneDevice) -> N
     """The same holds where no disk can be made: files may not grow beyond a size."""
     folder = tmp_path / "run"
     shutil.copytree(one_device[0], folder)
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
-
-    run = start("--devices", "8", *SMALL, "--steps", "8", "--checkpoints", folder, preexec_fn=limit)
+    options = ["--devices", "8", *SMALL, "--steps", "8", "--checkpoints", folder]
+    run = start(*options, largest_file=2000)
     assert run.status() == 1
     assert run.sentence.startswith("argument --checkpoints: step 8 could not be saved, the disk of")
     assert not (folder / "8").exists()
