@@ -21,7 +21,8 @@ import pytest
 from places import DOCS, ROOT
 
 
-NUMBER = re.compile(r"\d+(?:[.,:-]\d+)*(?:e[+-]?\d+)?")
+# A number, and whether a measurement could tell it from another.
+NUMBER = re.compile(r"(?:≈ )?\d+(?:[.,:-]\d+)*(?:e[+-]?\d+)?")
 # What a page shows of a measurement: a drawing, and a report, whose rows are in the order of speed
 # and whose last lines say what was told apart.
 FIGURE = re.compile(r'<svg [^>]*class="figure".*?</svg>', re.DOTALL)
