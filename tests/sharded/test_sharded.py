@@ -162,6 +162,15 @@ def test_a_sample_is_drawn(kind: str) -> None:
     assert len(check.examples) == 5
 
 
+def test_random_keys(kind: str) -> None:
+    """They are sharded like other arrays, and a loop takes one after the other."""
+    keys = placed(jax.random.split(jax.random.key(0), 16), kind, "d")
+    (leaf,) = vmapguide.explain(jax.random.normal)(keys).sharded
+    assert (leaf.type, leaf.shard_type) == ("key<fry>[16]", "key<fry>[2]")
+    check = vmapguide.check(jax.random.normal, examples=3)(keys)
+    assert check.same
+
+
 def test_diagram(kind: str) -> None:
     """The argument is mapped, and one example has its part."""
     (block,) = vmapguide.diagram(lambda x: x * 2)(placed(X, kind, "d")).arguments

@@ -159,9 +159,11 @@ def taken(leaf: Any, axis: int, examples: int | slice | jax.Array) -> Any:
     if (sharding := sharding_of_type(array)) is None:
         some = array[index]
     else:
-        # Of an axis that the type says is sharded, JAX takes nothing unless it is told where to.
+        # Of an axis that the type says is sharded, JAX takes nothing unless it is told where to,
+        # and of random keys not even then.
         places = [*sharding.spec, *[None] * array.ndim][: array.ndim]
         places[axis : axis + 1] = [] if isinstance(examples, int) else [None]
         out = NamedSharding(sharding.mesh, PartitionSpec(*places))
-        some = array.at[index].get(out_sharding=out)
+        whole = jax.device_put(array, NamedSharding(sharding.mesh, PartitionSpec()))
+        some = jax.device_put(whole[index], out)
     return copied(some) if some is array else some

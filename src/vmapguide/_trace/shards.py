@@ -17,7 +17,8 @@ def sharding_of(leaf: Any) -> Any:
     What is traced by a transformation around the call has no devices, unless its type says so.
     """
     sharding = getattr(leaf, "sharding", None)
-    return sharding if sharding is not None and sharding.num_devices > 1 else None
+    is_several = isinstance(sharding, jax.sharding.Sharding) and sharding.num_devices > 1
+    return sharding if is_several else None
 
 
 def sharded_leaves(names: Iterable[str], leaves: Iterable[Any]) -> tuple[Sharded, ...]:

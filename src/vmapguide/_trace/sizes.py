@@ -2,7 +2,8 @@
 
 A program is batched at an abstract size that is a prime and divides no size in it, and a dimension
 that is a multiple of the prime holds the axis. The primes are small, since what vmap unrolls is
-unrolled at that size, too.
+unrolled at that size, too. Of an axis that is sharded, the size is as many times the prime as there
+are shards: else it could not be sharded.
 """
 
 from __future__ import annotations
